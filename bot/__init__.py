@@ -1,0 +1,1 @@
+"""The process: one door for every request, one engine for everything that takes time."""

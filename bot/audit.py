@@ -1,0 +1,99 @@
+"""The audit chain: the manager that seals events, and the proof that nothing was changed, removed or put in between."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from bot.core.events import GENESIS, Event, digest, seal
+from bot.store.due import Due
+from bot.store.store import Store
+from bot.store.tables import EventRow, SealRow
+from bot.store.transaction import Transaction
+
+BATCH = 500
+LATE_COMMITS = 10_000  # PostgreSQL numbers events before they commit, so that one may appear below the last that is sealed
+
+
+class Sealer:
+    """Numbers and chains events, in the order in which they became visible."""
+
+    name = "sealer"
+    patience = timedelta(seconds=30)
+
+    def __init__(self, store: Store, key: bytes) -> None:
+        self._store = store
+        self._key = key
+
+    async def update(self, now: datetime) -> bool:
+        """Seals what is not sealed yet and returns whether there was anything."""
+        if not await self._store.read(_UNSEALED.any):
+            return False
+        return await self._store.transaction(self._seal)
+
+    def _seal(self, tx: Transaction) -> bool:
+        last = tx.first(select(SealRow).order_by(col(SealRow.sequence).desc()))
+        sequence, previous = (last.sequence, last.seal) if last else (0, GENESIS)
+        rows = _UNSEALED.rows(tx, BATCH)
+        for row in rows:
+            sequence += 1
+            payload = digest(row.payload)
+            previous = seal(self._key, previous, sequence, row.at, _event(row), payload)
+            tx.session.add(SealRow(sequence=sequence, event_id=row.id or 0, digest=payload, seal=previous))
+        return bool(rows)
+
+
+def _without_link(*, late: bool) -> SelectOfScalar[EventRow]:
+    """The events that have no link: those that are to be sealed next or, `late`, those among events that were sealed long ago."""
+    newest = select(func.coalesce(func.max(SealRow.event_id), 0)).scalar_subquery()
+    missing = ~select(SealRow.event_id).where(SealRow.event_id == EventRow.id).exists()
+    border = newest - LATE_COMMITS
+    return select(EventRow).where(col(EventRow.id) <= border if late else col(EventRow.id) > border, missing)
+
+
+_UNSEALED = Due(_without_link(late=False).order_by(col(EventRow.id)))
+
+
+def _event(row: EventRow) -> Event:
+    return Event(kind=row.kind, subject=row.subject, actor=row.actor)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """`problem` is empty when the chain holds. `head` is the last seal: kept elsewhere, it also proves that nothing was cut off at the end."""
+
+    sealed: int
+    unsealed: int
+    head: str
+    problem: str = ""
+
+
+def verify(tx: Transaction, key: bytes) -> Verification:
+    """Walks the whole chain and returns the first thing that does not hold, if any."""
+    previous, count = GENESIS, 0
+    query = select(SealRow, EventRow).join(EventRow, col(EventRow.id) == SealRow.event_id, isouter=True).order_by(col(SealRow.sequence))
+    unsealed = tx.session.exec(select(func.count()).select_from(_without_link(late=False).subquery())).one()
+    with closing(tx.session.exec(query.execution_options(yield_per=1000))) as rows:
+        for link, row in rows:
+            count += 1
+            problem = _broken(link, row, key, previous, count)
+            if problem:
+                return Verification(count - 1, unsealed, previous, problem)
+            previous = link.seal
+    stray = tx.first(_without_link(late=True).order_by(col(EventRow.id)))
+    return Verification(count, unsealed, previous, f"event {stray.id} ({stray.kind} of {stray.subject}) was put in later" if stray else "")
+
+
+def _broken(link: SealRow, row: EventRow | None, key: bytes, previous: str, expected: int) -> str:
+    if link.sequence != expected:
+        return f"link {expected} is missing"
+    if row is None:
+        return f"the event of link {expected} was removed"
+    if row.payload is not None and digest(row.payload) != link.digest:
+        return f"the payload of link {expected} ({row.kind} of {row.subject}) was changed"
+    if seal(key, previous, link.sequence, row.at, _event(row), link.digest) != link.seal:
+        return f"link {expected} ({row.kind} of {row.subject}) does not follow from the one before it: it was changed, or AIEC_AUDIT_KEY is another one"
+    return ""

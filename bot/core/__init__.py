@@ -1,0 +1,1 @@
+"""Plain data and pure decisions. No I/O library may be imported here (held by the import contract)."""

@@ -1,0 +1,33 @@
+"""What webhooks bring becomes requests too: stored before it is acknowledged, and taken in by a lane of its own."""
+
+import uuid
+
+from pydantic import TypeAdapter
+
+from bot.bot import Bot
+from bot.core.alerts import Notification
+from bot.core.pager_events import PagerEvent
+from bot.core.request import Actor, Origin, Request
+
+_NOTIFICATION = TypeAdapter(Notification)
+_EVENT = TypeAdapter(PagerEvent)
+
+
+class BotHooks:
+    """Implements `AlertHooks` and `PagerHooks` of `bot.entry.webhooks`: returns when the delivery is stored. Raises Unavailable when it could not be within
+    a second."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._bot = bot
+
+    async def alerts(self, notification: Notification) -> None:
+        """Stores a notification. Taking it in is idempotent, so that each delivery may be a request of its own."""
+        given = {"notification": _NOTIFICATION.dump_python(notification, mode="json")}
+        actor, origin = Actor(name="alertmanager"), Origin(kind="webhook")
+        await self._bot.door.submit(Request(key=f"alerts:{uuid.uuid4()}", command="alerts", arguments=given, actor=actor, origin=origin))
+
+    async def pager(self, event: PagerEvent) -> None:
+        """Stores an event of PagerDuty, which is the same in each of its deliveries."""
+        given = {"event": _EVENT.dump_python(event, mode="json")}
+        actor, origin = Actor(name="PagerDuty"), Origin(kind="webhook")
+        await self._bot.door.submit(Request(key=f"pagerduty:{event.id}", command="pager event", arguments=given, actor=actor, origin=origin))

@@ -1,0 +1,1 @@
+"""Tables, and the one way to change them: a transaction that saves state, records events and queues messages together."""

@@ -1,0 +1,1 @@
+"""One command per file: its arguments, its plan or report, its card."""

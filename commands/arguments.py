@@ -1,0 +1,51 @@
+"""The kinds of argument that several commands share."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from bot.core.incident_name import incident_number
+from bot.core.parse import Param, Version
+from bot.core.suggest import quoted
+
+
+def operation_name(value: object) -> object:
+    """Accepts `op-142` however it is written (`142`, `OP 142`)."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(?:op[- ]?)?([1-9][0-9]{0,17})", value.strip(), re.IGNORECASE | re.ASCII)
+    if found is None:
+        raise PydanticCustomError("sentence", "{text}", {"text": f"*{quoted(value)}* is not an operation; they are called like `op-142`"})
+    return f"op-{found[1]}"
+
+
+def _incident(value: object) -> object:
+    """Accepts `#42` however it is written (`42`, `inc-42`, the name of its channel)."""
+    if not isinstance(value, str):
+        return value
+    number = incident_number(value)
+    if number is None:
+        raise PydanticCustomError("sentence", "{text}", {"text": f"*{quoted(value)}* is not an incident; they are called like `#42`"})
+    return f"#{number}"
+
+
+def _severity(value: object) -> object:
+    """Accepts `sev1` for `SEV1`."""
+    return value.upper() if isinstance(value, str) and value.casefold().startswith("sev") else value
+
+
+Environment = Annotated[str, Param(choices="environments", metavar="env", help="the environment")]
+Services = Annotated[tuple[str, ...], Param(option=True, choices="deployable", metavar="NAME", help="only this service; may be given several times")]
+OperationName = Annotated[str, BeforeValidator(operation_name), Param(metavar="operation", kind="operation", help="an operation, such as op-142")]
+IncidentName = Annotated[str, BeforeValidator(_incident), Param(metavar="incident", kind="incident", help="an incident, such as #42")]
+ThisIncident = Annotated[
+    str | None,
+    BeforeValidator(_incident),
+    Param(metavar="incident", kind="incident", help="an incident, such as #42; in its own channel it may be left out"),
+]
+Severity = Annotated[str, BeforeValidator(_severity), Param(choices="severities", metavar="severity", help="how bad it is")]
+Reason = Annotated[str, Param(rest=True, metavar="reason", help="why, for the others and for the record")]
+
+__all__ = ["Environment", "IncidentName", "OperationName", "Reason", "Services", "Severity", "ThisIncident", "Version", "operation_name"]

@@ -1,0 +1,1 @@
+"""`/aiec runbook …`: looking at runbooks, and walking through one for an incident."""

@@ -1,0 +1,55 @@
+"""The people of an incident: whoever has something to do with it. They are invited to its channel, and alone see it where it is private."""
+
+from sqlmodel import col, select
+
+from bot.core.config import Config
+from bot.core.request import Actor
+from bot.store.incident_tables import ChannelRow, EscalationRow
+from bot.store.runbook_tables import RunRow
+from bot.store.tables import EventRow
+from bot.store.transaction import Transaction
+from escalation.book import MACHINE, ladder_for
+from escalation.incident import ROLES, Incident
+
+
+def circle(tx: Transaction, incident: Incident) -> tuple[str, ...]:
+    """Returns who declared it, who acknowledged it, who has a role, who runs a runbook for it, and who was paged or would be first, each once."""
+    declared_by = incident.opened_by if incident.origin == "person" else None
+    names = [declared_by, incident.acknowledged_by, *(incident.role(role) for role in ROLES), *_runners(tx, incident), *_paged(tx, incident)]
+    return tuple(dict.fromkeys(name for name in names if name and name != MACHINE))
+
+
+def belongs(tx: Transaction, config: Config, incident: Incident, actor: Actor) -> bool:
+    """Tells whether the actor may know of an incident: everybody of a public one, of a private one its people and those in its channel."""
+    if not incident.private or actor.name in circle(tx, incident):
+        return True
+    if actor.name in _once_there(tx, incident):
+        return True
+    channel = tx.get(ChannelRow, incident.number)
+    return channel is not None and actor.slack is not None and actor.slack in channel.members
+
+
+def slack_of(config: Config, name: str) -> str | None:
+    """Returns the Slack id of a person of `people`, or of somebody whom only Slack knows, who is called by it."""
+    person = config.people.get(name)
+    if person is not None:
+        return person.slack
+    return name if name[:1] in ("U", "W") and name.isalnum() and name.isupper() else None
+
+
+def _paged(tx: Transaction, incident: Incident) -> tuple[str, ...]:
+    row = tx.get(EscalationRow, incident.number)
+    if row is not None and row.asked:
+        return tuple(row.asked)
+    return ladder_for(tx, incident.policy).rung(max(row.level, 1) if row else 1).people if incident.policy else ()
+
+
+def _runners(tx: Transaction, incident: Incident) -> list[str]:
+    rows = tx.all(select(RunRow).where(RunRow.incident == incident.number, RunRow.state == "running").order_by(col(RunRow.id)))
+    return [str(row.document["runner"]["name"]) for row in rows if row.document]
+
+
+def _once_there(tx: Transaction, incident: Incident) -> set[str]:
+    """Those who have done something to it: a role that was handed on does not shut anybody out."""
+    rows = tx.all(select(EventRow).where(EventRow.subject == incident.name, col(EventRow.kind).startswith("incident.")))
+    return {row.actor for row in rows}

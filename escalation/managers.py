@@ -1,0 +1,41 @@
+"""The managers of incidents, for the engine."""
+
+from collections.abc import Sequence
+
+from bot.bot import Bot
+from bot.engine import Manager
+from escalation.alerts import AlertManager
+from escalation.backups import BackupManager
+from escalation.cards import CardManager
+from escalation.channels import ChannelManager
+from escalation.digest import DigestManager
+from escalation.evidence import EvidenceManager
+from escalation.maintenance import MaintenanceManager
+from escalation.manager import EscalationManager
+from escalation.notices import NoticeManager
+from escalation.pager import PageManager
+from escalation.reconciler import ReconcileManager
+from escalation.roster import RosterManager
+from escalation.silences import SilenceManager
+from escalation.tend import IncidentManager
+
+
+def managers(bot: Bot) -> Sequence[Manager]:
+    """Returns the managers that the configuration asks for, pages before chat."""
+    store, config, ports = bot.store, bot.config, bot.ports
+    return [
+        EscalationManager(store, config),
+        PageManager(store, config, ports.pager),
+        *([ReconcileManager(store, config, ports.pager)] if ports.pager is not None else []),
+        RosterManager(store, config, ports.pager),
+        AlertManager(store, config, ports.alerting),
+        IncidentManager(store, config),
+        MaintenanceManager(store, config, ports.pager),
+        *([SilenceManager(store, config, ports.alerting)] if ports.alerting is not None else []),
+        NoticeManager(store, config),
+        DigestManager(store, config),
+        *([BackupManager(store, config, bot.door.submit)] if ports.backups is not None else []),
+        CardManager(store, config),
+        EvidenceManager(store, config, bot.world),
+        *([ChannelManager(store, ports.chat)] if ports.chat is not None else []),
+    ]

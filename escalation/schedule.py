@@ -1,0 +1,43 @@
+"""Things that are done again and again: each has a row that says when it is due next, so that it is done once whoever does it, also after a restart."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam
+from sqlmodel import col, select
+
+from bot.store.due import NOW, Due
+from bot.store.incident_tables import ScheduleRow
+from bot.store.transaction import Transaction
+
+RECONCILE = "reconcile"
+ON_CALL = "oncall"
+LOOK_AHEAD = "lookahead"
+
+
+def due(tx: Transaction, name: str, every: timedelta) -> bool:
+    """Returns whether it is time. What was never done is due; what is due later than in one period is from before the clock was set back."""
+    return not _LATER.any(tx, name=name, at_most=tx.now + every)
+
+
+_LATER = Due(
+    select(ScheduleRow).where(ScheduleRow.name == bindparam("name"), col(ScheduleRow.next_at) > NOW, col(ScheduleRow.next_at) <= bindparam("at_most")),
+)
+
+
+def done(tx: Transaction, name: str, next_at: datetime) -> None:
+    """Says that it was done now, and when it is due again."""
+    row = tx.get(ScheduleRow, name, lock=True) or ScheduleRow(name=name, next_at=next_at)
+    row.next_at, row.done_at = next_at, tx.now
+    tx.save(row)
+
+
+def postpone(tx: Transaction, name: str, next_at: datetime) -> None:
+    """Says when it is tried again, as it could not be done."""
+    row = tx.get(ScheduleRow, name, lock=True) or ScheduleRow(name=name, next_at=next_at)
+    row.next_at = next_at
+    tx.save(row)
+
+
+def hasten(tx: Transaction, name: str) -> None:
+    """Makes it due now."""
+    postpone(tx, name, tx.now)

@@ -1,0 +1,87 @@
+"""An incident's timeline: its events as people read them, the notes of people marked as such. Pure."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from bot.core.data import Frozen
+from bot.core.text import printable
+
+NOTE = "✎"
+"""What stands before words of people: everything else was seen by aiec itself."""
+
+Data = dict[str, Any]
+
+
+class Entry(Frozen):
+    """Something that happened to an incident: an event of the log."""
+
+    at: datetime
+    kind: str
+    actor: str
+    data: Data = {}
+
+
+def rendered(entries: Sequence[Entry]) -> str:
+    """Returns the timeline as text, a line an entry and the day where a new one begins. All times are UTC."""
+    lines: list[str] = []
+    day = ""
+    for entry in entries:
+        if (today := f"{entry.at:%A %d %B %Y}, UTC") != day:
+            lines.append(today)
+            day = today
+        said = printable(_said(entry)).strip().split("\n")
+        lines += [f"{entry.at:%H:%M:%S}  {said[0]}", *(f"          {more}".rstrip() for more in said[1:])]
+    return "\n".join(lines)
+
+
+def _said(entry: Entry) -> str:
+    known = _SAYINGS.get(entry.kind.removeprefix("incident."))
+    if known is not None:
+        return known(entry.actor, entry.data)
+    told = ": ".join(str(entry.data[key]) for key in ("text", "because") if entry.data.get(key))
+    return f"{entry.kind.removeprefix('incident.').replace('.', ' ').replace('_', ' ')}{f': {told}' if told else ''} ({entry.actor})"
+
+
+def _opened(actor: str, data: Data) -> str:
+    by = {"person": f"declared by {actor}", "alert": "opened by alerts", "pagerduty": "opened in PagerDuty"}.get(str(data.get("origin")), f"opened by {actor}")
+    return f"{by}: {data.get('severity', '')} {data.get('title', '')}"
+
+
+def _note(actor: str, data: Data) -> str:
+    author = data.get("author") or actor
+    by = "" if author == actor else f" (added by {actor})"
+    return f"{NOTE} {author}{by}: {data.get('text', '')}{chr(10) + str(data['link']) if data.get('link') else ''}"
+
+
+def _with(text: str, data: Data) -> str:
+    return f"{text}: {data['text']}" if data.get("text") else text
+
+
+def _kept(what: str, said: Any) -> str:
+    return f"{what}: {said if isinstance(said, str) else ', '.join(said)}" if said else ""
+
+
+def _because(text: str, data: Data) -> str:
+    return f"{text}: {data['because']}" if data.get("because") else text
+
+
+_SAYINGS: dict[str, Callable[[str, Data], str]] = {
+    "opened": _opened,
+    "acknowledged": lambda actor, data: f"acknowledged by {actor}",
+    "mitigated": lambda actor, data: _with(f"mitigated, says {actor}", data),
+    "triggered": lambda actor, data: _with(f"open again, by {actor}" if data.get("reopened") else f"nobody is on it any more, by {actor}", data),
+    "resolved": lambda actor, data: _with(f"resolved by {actor}", data),
+    "closed": lambda actor, data: f"closed by {actor}",
+    "merged": lambda actor, data: f"merged into {data.get('into')} by {actor}",
+    "absorbed": lambda actor, data: f"{actor} merged {data.get('other')} into this: {data.get('title', '')}",
+    "severity": lambda actor, data: f"{actor} changed the severity from {data.get('was')} to {data.get('now')}",
+    "role": lambda actor, data: f"{data.get('person')} is {data.get('role')}{'' if data.get('person') == actor else f', says {actor}'}",
+    "update": lambda actor, data: f"{NOTE} status by {actor}: {data.get('text', '')}",
+    "note": _note,
+    "evidence": lambda actor, data: "; ".join(part for part in (_kept("kept", data["text"]), _kept("suspect", data.get("suspects"))) if part) or "nothing kept",
+    "runbook": lambda actor, data: f"runbook {data.get('runbook')}: {data.get('text', '')}",
+    "alert.opened": lambda actor, data: f"alert {data.get('alert')} fires",
+    "alert.merged": lambda actor, data: f"alert {data.get('alert')} fires as well",
+    "alert.ended": lambda actor, data: _because(f"alert {data.get('alert')} fell silent", data),
+}
