@@ -282,14 +282,21 @@ class Notifications(Frozen):
 
 
 class Trends(Frozen):
-    cron: Cron
-    channel: Text
+    """When the review of the month posts itself, and in which channel of `channels`."""
+
+    cron: Cron = "0 9 1 * *"
+    channel: Text = "incidents"
 
 
 class Postmortem(Frozen):
-    due: PositiveDuration
-    action_items_due: PositiveDuration
-    remind: tuple[Duration, ...] = ()
+    """What comes after an incident. `due`, `action_items_due`: how long there is for a post-mortem and for what it asks for; `remind`: how long before that
+    its owner is reminded (0: at it). `lead`: who is told where the owner is silent, gone or nobody (None: see `escalation.reminders.lead`).
+    """
+
+    due: PositiveDuration = timedelta(hours=48)
+    action_items_due: PositiveDuration = timedelta(days=14)
+    remind: tuple[Duration, ...] = (timedelta(hours=24), timedelta(hours=4), timedelta())
+    lead: Key | None = None
     trends: Trends | None = None
 
 

@@ -138,6 +138,8 @@ def _incidents(config: Config) -> Iterator[Problem]:
         yield from _known(path, "service", name, config.services)
         if theirs and id == theirs.service:
             yield path, "a window on the service by which aiec pages would hold back critical pages too; name another service of PagerDuty"
+    if config.postmortem:
+        yield from _known(("postmortem", "lead"), "person", config.postmortem.lead, config.people)
     if config.postmortem and config.postmortem.trends:
         yield from _known(("postmortem", "trends", "channel"), "channel of `channels`", config.postmortem.trends.channel, channels)
 

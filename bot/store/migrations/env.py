@@ -3,10 +3,11 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from bot.store import incident_tables, runbook_tables, tables
+from bot.store import incident_tables, postmortem_tables, runbook_tables, tables
 
 assert tables
 assert incident_tables
+assert postmortem_tables
 assert runbook_tables
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=SQLModel.metadata, render_as_batch=True)
