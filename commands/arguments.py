@@ -31,6 +31,16 @@ def _incident(value: object) -> object:
     return f"#{number}"
 
 
+def _action(value: object) -> object:
+    """Accepts `act-7` however it is written (`7`, `ACT 7`)."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(?:act[- ]?)?([1-9][0-9]{0,8})", value.strip(), re.IGNORECASE | re.ASCII)
+    if found is None:
+        raise PydanticCustomError("sentence", "{text}", {"text": f"*{quoted(value)}* is not an action item; they are called like `act-7`"})
+    return f"act-{found[1]}"
+
+
 def _severity(value: object) -> object:
     """Accepts `sev1` for `SEV1`."""
     return value.upper() if isinstance(value, str) and value.casefold().startswith("sev") else value
@@ -45,7 +55,8 @@ ThisIncident = Annotated[
     BeforeValidator(_incident),
     Param(metavar="incident", kind="incident", help="an incident, such as #42; in its own channel it may be left out"),
 ]
+ActionName = Annotated[str, BeforeValidator(_action), Param(metavar="item", kind="action", help="an action item, such as act-7")]
 Severity = Annotated[str, BeforeValidator(_severity), Param(choices="severities", metavar="severity", help="how bad it is")]
 Reason = Annotated[str, Param(rest=True, metavar="reason", help="why, for the others and for the record")]
 
-__all__ = ["Environment", "IncidentName", "OperationName", "Reason", "Services", "Severity", "ThisIncident", "Version", "operation_name"]
+__all__ = ["ActionName", "Environment", "IncidentName", "OperationName", "Reason", "Services", "Severity", "ThisIncident", "Version", "operation_name"]

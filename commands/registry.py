@@ -29,6 +29,8 @@ from commands import (
     shell,
     silence,
 )
+from commands.action import change as acts
+from commands.action import look as to_do
 from commands.incident import answer, declare, people, say, weigh
 from commands.incident import hold as keep
 from commands.incident import look as incidents
@@ -104,6 +106,13 @@ COMMANDS: dict[str, Command[Any]] = {
         walk.HANDOVER,
         walk.ABORT,
         books.STATUS,
+        acts.ADD,
+        to_do.LIST,
+        acts.DONE,
+        acts.ASSIGN,
+        acts.DUE,
+        acts.DROP,
+        acts.REOPEN,
         maintenance.START,
         maintenance.LIST,
         maintenance.END,

@@ -4,6 +4,7 @@ from sqlmodel import col, select
 
 from bot.core.config import Config
 from bot.core.request import Actor
+from bot.store.action_tables import ActionRow
 from bot.store.incident_tables import ChannelRow, EscalationRow
 from bot.store.runbook_tables import RunRow
 from bot.store.tables import EventRow
@@ -13,9 +14,18 @@ from escalation.incident import ROLES, Incident
 
 
 def circle(tx: Transaction, incident: Incident) -> tuple[str, ...]:
-    """Returns who declared it, who acknowledged it, who has a role, who runs a runbook for it, and who was paged or would be first, each once."""
+    """Returns who declared it, who acknowledged it, who has a role, who runs a runbook for it, and who was paged or would be first, each once; of a private one
+    also who has something to do because of it.
+    """
     declared_by = incident.opened_by if incident.origin == "person" else None
-    names = [declared_by, incident.acknowledged_by, *(incident.role(role) for role in ROLES), *_runners(tx, incident), *_paged(tx, incident)]
+    names = [
+        declared_by,
+        incident.acknowledged_by,
+        *(incident.role(role) for role in ROLES),
+        *_runners(tx, incident),
+        *_paged(tx, incident),
+        *_owners(tx, incident),
+    ]
     return tuple(dict.fromkeys(name for name in names if name and name != MACHINE))
 
 
@@ -47,6 +57,14 @@ def _paged(tx: Transaction, incident: Incident) -> tuple[str, ...]:
 def _runners(tx: Transaction, incident: Incident) -> list[str]:
     rows = tx.all(select(RunRow).where(RunRow.incident == incident.number, RunRow.state == "running").order_by(col(RunRow.id)))
     return [str(row.document["runner"]["name"]) for row in rows if row.document]
+
+
+def _owners(tx: Transaction, incident: Incident) -> list[str]:
+    """The owners of its action items. What is public they see without being invited."""
+    if not incident.private:
+        return []
+    rows = tx.all(select(ActionRow).where(ActionRow.incident == incident.number, ActionRow.state == "open").order_by(col(ActionRow.id)))
+    return [row.owner for row in rows]
 
 
 def _once_there(tx: Transaction, incident: Incident) -> set[str]:

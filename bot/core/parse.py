@@ -33,7 +33,7 @@ _NOUNS = {
     "policies": "an escalation policy",
 }
 _SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,}")
-EXAMPLES = {"version": "v1.2.0", "operation": "op-142", "incident": "#42", "person": "@engineer", "level": "L2", "duration": "8h"}
+EXAMPLES = {"version": "v1.2.0", "operation": "op-142", "incident": "#42", "action": "act-7", "person": "@engineer", "level": "L2", "duration": "8h"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Param:
     among: tuple[str, ...] = ()
     rest: bool = False
     raw: bool = False
-    kind: Literal["text", "version", "person", "operation", "incident", "level", "duration"] = "text"
+    kind: Literal["text", "version", "person", "operation", "incident", "action", "level", "duration"] = "text"
     metavar: str = ""
     help: str = ""
 
@@ -280,7 +280,7 @@ class _Reading:
             return True
         if not equals and left and (left[0].quoted or not left[0].text.startswith("--")):
             value = left.pop(0).text
-        self._assign(field, value)
+        self._assign(field, value.removeprefix("@") if field.param.kind == "person" else value)
         return True
 
     def _assign(self, field: Argument, value: str) -> None:

@@ -21,12 +21,12 @@ _MEMBER = re.compile(r"@([UW][A-Z0-9]{2,})\b")
 def addressed(tx: Transaction, context: Context, named: str | None) -> tuple[IncidentRow, Incident]:
     """Returns the incident that is named, or whose channel this is, held until the commit. Raises UsageError where it is neither, and NotFound also where it
     is private and none of the actor's business."""
-    number = incident_number(named) if named is not None else _of_channel(tx, context)
+    number = incident_number(named) if named is not None else of_channel(tx, context)
     if number is None:
         raise UsageError("Which incident?", _offered(tx, context))
     row, incident = find(tx, number)
     # Whoever speaks in a private channel is in it, whoever let him in.
-    if _of_channel(tx, context) != number and not belongs(tx, context.config, incident, context.request.actor):
+    if of_channel(tx, context) != number and not belongs(tx, context.config, incident, context.request.actor):
         raise unknown(number)
     return row, incident
 
@@ -34,7 +34,7 @@ def addressed(tx: Transaction, context: Context, named: str | None) -> tuple[Inc
 def with_text(tx: Transaction, context: Context, named: str | None, text: str) -> tuple[Incident, str]:
     """Returns the incident and the words meant for it. Outside of an incident's channel a number at their beginning names it: `incident note 42 restarted`."""
     first, _, rest = text.partition(" ")
-    if named is None and rest.strip() and incident_number(first) is not None and _of_channel(tx, context) is None:
+    if named is None and rest.strip() and incident_number(first) is not None and of_channel(tx, context) is None:
         named, text = first, rest.strip()
     return addressed(tx, context, named)[1], with_names(context, text)
 
@@ -54,7 +54,8 @@ def answer(context: Context, text: str) -> Card | None:
     return None if (context.request.origin.message or "").startswith("incident-") else Card(headline=line(text))
 
 
-def _of_channel(tx: Transaction, context: Context) -> int | None:
+def of_channel(tx: Transaction, context: Context) -> int | None:
+    """Returns the incident whose own channel this is, if it is one's."""
     where = context.request.origin.channel
     row = tx.first(select(ChannelRow).where(ChannelRow.slack == where)) if where else None
     return row.incident if row else None

@@ -10,6 +10,7 @@ from bot.store.incident_tables import AlertRow
 from bot.store.transaction import Transaction
 from commands.arguments import IncidentName, Severity, ThisIncident
 from commands.incident.target import addressed, answer
+from escalation import actions
 from escalation.book import change
 from escalation.incident import State
 from escalation.intake import recount
@@ -56,6 +57,7 @@ def _merge(arguments: MergeArguments, context: Context, tx: Transaction) -> Card
     if tx.first(select(AlertRow).where(AlertRow.incident == other.number)) is not None:
         tx.session.exec(update(AlertRow).where(col(AlertRow.incident) == other.number).values(incident=into.number))
         recount(tx, context.config, into.number)
+    actions.move(tx, other.number, into.number)
     return answer(context, f"{other.name} belongs to {into.name} now.")
 
 

@@ -12,12 +12,13 @@ from sqlalchemy import Engine, inspect, text
 from sqlmodel import SQLModel
 
 from bot.core.errors import Unavailable
-from bot.store import incident_tables, postmortem_tables, runbook_tables, tables
+from bot.store import action_tables, incident_tables, postmortem_tables, runbook_tables, tables
 from bot.store.migrate import MIGRATIONS, missing, upgrade
 from bot.store.store import make_engine
 from tests.databases import KINDS, database
 
 assert tables
+assert action_tables
 assert incident_tables
 assert postmortem_tables
 assert runbook_tables

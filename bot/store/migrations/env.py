@@ -3,9 +3,10 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from bot.store import incident_tables, postmortem_tables, runbook_tables, tables
+from bot.store import action_tables, incident_tables, postmortem_tables, runbook_tables, tables
 
 assert tables
+assert action_tables
 assert incident_tables
 assert postmortem_tables
 assert runbook_tables

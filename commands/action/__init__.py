@@ -1,0 +1,1 @@
+"""What incidents ask for afterwards."""
