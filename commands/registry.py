@@ -28,6 +28,7 @@ from commands import (
     set_image,
     shell,
     silence,
+    trends,
 )
 from commands.action import change as acts
 from commands.action import look as to_do
@@ -123,6 +124,7 @@ COMMANDS: dict[str, Command[Any]] = {
         oncall.OVERRIDE,
         oncall.END,
         page.COMMAND,
+        trends.COMMAND,
         help.COMMAND,
         alerts.COMMAND,
         pager_event.COMMAND,

@@ -26,7 +26,8 @@ OUR_NOTE = "[aiec] "
 
 
 class Draft(Frozen):
-    """What an incident is opened with. `topic` is what further alerts find it by; `policy`: None takes the only one, or pages nobody where there is none."""
+    """What an incident is opened with. `topic` is what further alerts find it by; `alert`: the name of the one that opens it; `policy`: None takes the
+    only one, or pages nobody where there is none."""
 
     title: str
     severity: str
@@ -36,6 +37,7 @@ class Draft(Frozen):
     private: bool = False
     origin: Literal["person", "alert", "pagerduty"] = "person"
     storm: bool = False
+    alert: str = ""
     policy: str | None = None
 
 

@@ -48,7 +48,8 @@ class Suspect(Frozen):
 
 
 class Incident(Frozen):
-    """`number` is said as `#42`. `origin`: what opened it. `asked_at`: when its people were asked whether they are still on it, since `active_at`, the last
+    """`number` is said as `#42`. `origin`: what opened it, `alert`: of which name. `answered_at`: when it was first acknowledged, also where nobody is on it
+    any more. `asked_at`: when its people were asked whether they are still on it, since `active_at`, the last
     time that anything was done. `quiet_since`: when its last alert fell silent; `quiet_asked`: whether its people were asked since. `told`: the newest status
     that was given, and `update_due` when the next one should be. `firing`, `groups`: its alerts that fire, and their groups. `storm`: it stands for many."""
 
@@ -61,9 +62,11 @@ class Incident(Frozen):
     private: bool = False
     origin: Literal["person", "alert", "pagerduty"] = "person"
     storm: bool = False
+    alert: str = ""
     policy: str | None = None
     opened_at: datetime
     opened_by: str
+    answered_at: datetime | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     mitigated_at: datetime | None = None
@@ -103,7 +106,7 @@ class Incident(Frozen):
         change: dict[str, object] = {"state": state, "active_at": now, "asked_at": None}
         match state:
             case State.ACKNOWLEDGED:
-                change |= {"acknowledged_at": now, "acknowledged_by": by, "commander": self.commander or by}
+                change |= {"acknowledged_at": now, "acknowledged_by": by, "commander": self.commander or by, "answered_at": self.answered_at or now}
             case State.MITIGATED:
                 change |= {"mitigated_at": now}
             case State.RESOLVED:

@@ -198,9 +198,8 @@ def _to_incident(tx: Transaction, situation: Situation, row: AlertRow, alert: Al
         return Fate("merged", "it came back", _graver(tx, situation, topic, again, severity).number)
     if situation.storming:
         return _to_storm(tx, situation, row, severity, policy)
-    draft = Draft(
-        title=title_of(row.service, alert), severity=severity, service=row.service, environment=row.environment, topic=topic, origin="alert", policy=policy
-    )
+    about = {"service": row.service, "environment": row.environment, "topic": topic, "alert": row.name}
+    draft = Draft(title=title_of(row.service, alert), severity=severity, origin="alert", policy=policy, **about)
     return Fate("opened", "", _open(tx, situation, draft).number)
 
 

@@ -18,11 +18,13 @@ from escalation.reconciler import ReconcileManager
 from escalation.roster import RosterManager
 from escalation.silences import SilenceManager
 from escalation.tend import IncidentManager
+from escalation.trends.manager import TrendManager
 
 
 def managers(bot: Bot) -> Sequence[Manager]:
     """Returns the managers that the configuration asks for, pages before chat."""
     store, config, ports = bot.store, bot.config, bot.ports
+    trends = config.postmortem.trends if config.postmortem else None
     return [
         EscalationManager(store, config),
         PageManager(store, config, ports.pager),
@@ -34,6 +36,7 @@ def managers(bot: Bot) -> Sequence[Manager]:
         *([SilenceManager(store, config, ports.alerting)] if ports.alerting is not None else []),
         NoticeManager(store, config),
         DigestManager(store, config),
+        *([TrendManager(store, config, trends)] if trends is not None else []),
         *([BackupManager(store, config, bot.door.submit)] if ports.backups is not None else []),
         CardManager(store, config),
         EvidenceManager(store, config, bot.world),

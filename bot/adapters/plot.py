@@ -26,6 +26,7 @@ INK, DIM, GRID, PAPER = "#1a1f29", "#5d6675", "#e2e5ea", "#ffffff"
 LINES = (("#0072B2", "-"), ("#E69F00", "--"), ("#009E73", "-."), ("#CC79A7", ":"), ("#56B4E9", (0, (5, 1))))
 LIMIT, MARK = "#D55E00", "#5d6675"
 COLOURS = 64  # a quarter of the bytes, and nobody sees it
+SINGLE = 12  # samples
 GAP = 3  # times the usual distance between samples, beyond which nothing was measured
 
 
@@ -60,7 +61,10 @@ def _panel(axes: Axes, panel: Panel, room: float) -> None:
     for place, series in enumerate(panel.series):
         colour, dashes = LINES[place % len(LINES)]
         times, values = _broken(series)
-        axes.plot(times, values, color=colour, linestyle=dashes, linewidth=2, label=series.name, solid_capstyle="round", zorder=3)
+        few = len(series.samples) <= SINGLE  # shown one by one: of a single one there would be no line
+        (drawn,) = axes.plot(times, values, color=colour, linestyle=dashes, linewidth=2, label=series.name, solid_capstyle="round", zorder=3)
+        drawn.set_marker("o" if few else "")
+        drawn.set_clip_on(not few)
     _scale(axes, panel)
     if panel.limit is not None:
         axes.axhline(panel.limit, color=LIMIT, linewidth=1.3, linestyle=(0, (4, 2)), zorder=2)

@@ -1,9 +1,12 @@
 """Figures over time as data: one chart is a picture with a panel for each figure, all on the same axis of time. Who draws it is elsewhere."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bot.core.data import Frozen
+
+LONG = timedelta(days=2)
+"""From this length on an axis has days on it, no longer times of a day."""
 
 
 class Sample(Frozen):
@@ -53,8 +56,9 @@ def number(value: float, unit: str = "") -> str:
 def in_words(chart: Chart) -> list[str]:
     """Returns what the chart shows, one line for each figure and one for what is marked: for terminals, screen readers, and where no picture can be."""
     lines = [line for panel in chart.panels for line in _panel(panel)]
-    marks = ", ".join(f"{mark.label} at {mark.at.astimezone(UTC):%H:%M}" for mark in chart.marks)
-    return [*lines, f"{chart.start.astimezone(UTC):%H:%M} to {chart.end.astimezone(UTC):%H:%M} UTC{f'; {marks}' if marks else ''}"]
+    form = "%H:%M" if chart.end - chart.start < LONG else "%Y-%m-%d"
+    marks = ", ".join(f"{mark.label} at {mark.at.astimezone(UTC):{form}}" for mark in chart.marks)
+    return [*lines, f"{chart.start.astimezone(UTC):{form}} to {chart.end.astimezone(UTC):{form}} UTC{f'; {marks}' if marks else ''}"]
 
 
 def _panel(panel: Panel) -> Iterable[str]:

@@ -19,7 +19,7 @@ from bot.adapters.slack.mrkdwn import Mention
 from bot.adapters.slack.pictures import Draw, Pictures, Undrawn
 from bot.adapters.slack.rooms import SlackRooms
 from bot.adapters.slack.scopes import missing
-from bot.adapters.slack.uploads import COMPLETE, Upload, Uploads, file_name
+from bot.adapters.slack.uploads import COMPLETE, ENDINGS, Upload, Uploads, ending, file_name
 from bot.core.card import Attachment, Card, Evidence, line
 from bot.core.chart import Chart
 from bot.core.errors import Forbidden, Invalid, NotFound, Refused
@@ -92,7 +92,7 @@ class SlackChat(SlackRooms):
                     card = card.model_copy(update={"lines": (*card.lines, line(f"{undrawn.error.text} {undrawn.error.hint}".strip()))})
             if card.file is not None and thread is not None and not only_for:
                 try:
-                    upload = await self._uploads.upload(file_name(key, "txt"), card.file.name, card.file.text.encode())
+                    upload = await self._uploads.upload(file_name(key, ending(card.file.name)), card.file.name, card.file.text.encode())
                     return await self._share(upload, card, where, thread)
                 except Forbidden as error:
                     card = _in_words(card, card.file, error)
@@ -117,7 +117,7 @@ class SlackChat(SlackRooms):
         person directly is never found: its history is that of another conversation, which aiec may not read, and twice is better than never."""
         if (thread.channel if thread else channel)[:1] in ("U", "W", "D"):
             return None
-        names = {file_name(key, ending) for ending in ("png", "txt")}
+        names = {file_name(key, one) for one in ("png", *ENDINGS)}
         where = thread.channel if thread else await self._id(channel)
         wanted = {"channel": where, "oldest": f"{(since - _CLOCKS_DIFFER).timestamp():.6f}", "include_all_metadata": True, "limit": _PAGE}
         cursor = ""

@@ -17,6 +17,8 @@ from bot.core.text import cut, headline
 COMPLETE = "files.completeUploadExternal"
 _UPLOAD_URL = "files.getUploadURLExternal"
 _COMMENT = 3_000
+ENDINGS = ("txt", "csv")
+"""How files of text may end."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,9 @@ class Uploads:
 def file_name(key: str, ending: str) -> str:
     """Returns the name of the file that shows the message with this key."""
     return f"aiec-{re.sub(r'[^A-Za-z0-9]+', '-', key)}.{ending}"
+
+
+def ending(name: str) -> str:
+    """Returns how the file of an attachment with this name ends: what programs know by its ending keeps it."""
+    found = name.rpartition(".")[2]
+    return found if found in ENDINGS else "txt"
