@@ -5,8 +5,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from bot.core.clock import SystemClock
 from bot.scenario import on_sandbox
 from bot.store.migrate import upgrade
 from bot.store.store import Store
-from bot.store.tables import MessageRow
+from bot.store.tables import MessageRow, RequestRow
 from sandbox.kubeconfig import kubeconfig
 from sandbox.server import Sandbox
 from sandbox.slack.state import Message
@@ -31,6 +31,8 @@ PROD = "aiecommerce"
 STARTS_WITHIN = 120.0
 ENDS_WITHIN = 120.0
 AGAIN_AFTER = 50  # looks at the button, every 0.2 s
+STORED_WITHIN = 2.0  # what is not stored a second after it was asked is given up
+UNSURE = ("nothing was done", "does not know whether your request was taken")
 Outcome = tuple[int, str, str]
 
 
@@ -146,9 +148,22 @@ class Scene:
         return process.returncode, out.decode(), err.decode()
 
     async def say(self, who: str, text: str) -> None:
-        """Types a command in #devops, again when Slack says that there was trouble, or aiec that nothing was done."""
-        while (reply := await self.slack.says(who, "devops", text)) and (reply.failure or "nothing was done" in str(reply.body)):
-            await asyncio.sleep(0.2)
+        """Types a command in #devops, again when aiec says that nothing was done, or when there was trouble and nothing came of it."""
+        with self.store() as store:
+            before = _requests(store)
+            while (reply := await self.slack.says(who, "devops", text)) and (reply.failure or any(word in str(reply.body) for word in UNSURE)):
+                with suppress(AssertionError):
+                    await until(lambda: _requests(store) > before, within=STORED_WITHIN)
+                    break
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """Yields our own way into the database."""
+        store = Store(self.database, SystemClock())
+        try:
+            yield store
+        finally:
+            store.close()
 
     async def button(self, label: str) -> Message:
         """Waits for a message with that button."""
@@ -176,11 +191,8 @@ class Scene:
 
     async def _all_said(self) -> None:
         waiting = select(MessageRow).where(col(MessageRow.next_at).is_not(None))
-        store = Store(self.database, SystemClock())
-        try:
+        with self.store() as store:
             await until(lambda: store.look(lambda tx: tx.first(waiting)) is None, what=self.describe)
-        finally:
-            store.close()
 
     def describe(self) -> str:
         """What can be seen from outside, for whoever reads a failure."""
@@ -191,6 +203,11 @@ class Scene:
 
     def tag(self, name: str) -> str:
         return str(self.deployment(name)["spec"]["template"]["spec"]["containers"][0]["image"].partition("@")[0].rpartition(":")[2])
+
+
+def _requests(store: Store) -> int:
+    """How many were stored so far."""
+    return store.look(lambda tx: len(tx.all(select(RequestRow))))
 
 
 @asynccontextmanager

@@ -20,13 +20,14 @@ from bot.core.request import Actor, Origin
 from bot.core.steps import CHANGE_CAUSE, OPERATION
 from bot.core.workload import container_image
 from bot.store.migrate import upgrade
-from bot.store.store import Store, make_engine
+from bot.store.store import Store, TooSlow, make_engine
 from bot.store.tables import OperationRow
 from commands.registry import COMMANDS
 from escalation.managers import managers
 from sandbox.server import Sandbox
 from sandbox.world import World
 from tests.adapters.conftest import Kubernetes, kubernetes
+from tests.harness import TRIES
 
 __all__ = ["kubernetes"]
 
@@ -85,8 +86,15 @@ async def bot_on(place: Kubernetes, folder: Path, *, kubeconfig: Path | None = N
 
 
 async def asks(bot: Bot, name: str, text: str) -> None:
-    origin = Origin(kind="terminal")
-    await bot.door.submit(bot.door.understand(text, key=uuid.uuid4().hex, actor=Actor(name=name), origin=origin))
+    """Asks, and again when the machine was too busy for a moment."""
+    request = bot.door.understand(text, key=uuid.uuid4().hex, actor=Actor(name=name), origin=Origin(kind="terminal"))
+    for left in reversed(range(TRIES)):
+        try:
+            await bot.door.submit(request)
+            break
+        except TooSlow:
+            if not left:
+                raise
     await bot.engine.settle()
 
 
