@@ -10,7 +10,8 @@ from bot.core.card import State as Mark
 from bot.core.config_types import moment_of
 from bot.core.data import Frozen
 from bot.core.durations import parse
-from escalation.reminders import standing
+from bot.core.text import duration
+from escalation.reminders import Reminder, standing
 
 LONGEST = 500
 FARTHEST = timedelta(days=732)
@@ -27,12 +28,13 @@ class State(StrEnum):
 
 
 class Item(Frozen):
-    """`because`: why it was dropped, or what did it; `url`: its issue on GitHub; `alerts`: what its incident's alerts are known by (`marks`)."""
+    """`because`: why it was dropped, or what did it; `url`: its issue on GitHub; `alerts`: what its incident's alerts are known by (`Fired.marks`)."""
 
     number: int
     incident: int
     text: str
     owner: str
+    since: datetime
     due: datetime
     state: State = State.OPEN
     ended_at: datetime | None = None
@@ -73,22 +75,54 @@ def moment(said: str, now: datetime) -> datetime:
         return moment_of(said)
 
 
-def marks(alerts: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
-    """Returns what alerts (fingerprint, name, service) are known by when they come back: the fingerprint, and where that is a new one name and service."""
-    found: dict[str, None] = {}
-    for fingerprint, name, service in alerts:
-        found[f"={fingerprint}"] = None
-        if name:
-            found[f"{name}/{service}"] = None
-    return tuple(found)
+class Fired(Frozen):
+    """An alert as it comes back: its fingerprint, its name and service, and when it was received."""
+
+    fingerprint: str
+    name: str
+    service: str
+    at: datetime
+
+    def marks(self) -> tuple[str, ...]:
+        """Returns what it is known by when it comes back: the fingerprint, and where that is a new one its name and service."""
+        return (f"={self.fingerprint}", f"{self.name}/{self.service}") if self.name else (f"={self.fingerprint}",)
 
 
-def preventing(items: Iterable[Item], alerts: Sequence[tuple[str, str, str]], now: datetime) -> Item | None:
+def preventing(items: Iterable[Item], alerts: Sequence[Fired], now: datetime) -> Item | None:
     """Returns the overdue item that should have prevented these alerts, or None: one whose incident had the very same alert goes before one that had the same
-    alert of the same service, and of those the one that is overdue for longest."""
-    same, alike = {f"={one[0]}" for one in alerts}, {*marks(alerts)}
-    found = [item for item in items if item.overdue(now) and alike.intersection(item.alerts)]
-    return min(found, key=lambda item: (not same.intersection(item.alerts), item.due, item.number), default=None)
+    alert of the same service, and of those the one that is overdue for longest. An alert that fired before the item was there has not come back."""
+
+    def ranked(item: Item) -> int | None:
+        found = {mark[:1] == "=" for alert in alerts if alert.at > item.since for mark in alert.marks() if mark in item.alerts}
+        return (0 if True in found else 1) if found else None
+
+    known = [(rank, item.due, item.number, item) for item in items if item.overdue(now) and (rank := ranked(item)) is not None]
+    return min(known, key=lambda one: one[:3])[3] if known else None
+
+
+def prevention(item: Item) -> Line:
+    """Returns what an incident's card says of the item that should have prevented it."""
+    return line(
+        Bold(text="This came back"),
+        f": {item.name} of #{item.incident} should have prevented it: {item.text} · ",
+        Person(name=item.owner),
+        " · was due ",
+        Time(at=item.due, style="date"),
+        *issue(item),
+    )
+
+
+def reminder(item: Item, one: Reminder, now: datetime, to: str, *, known: bool) -> Card:
+    """Returns a reminder for somebody: the owner, or the lead where the owner has been silent, or is nobody whom aiec.yaml knows any more (not `known`)."""
+    lines: list[Line] = [about(item)]
+    if to != item.owner and known:
+        lines.append(line(Person(name=item.owner), " was reminded, too"))
+    elif to != item.owner:
+        lines.append(line(f"{item.owner} is not in aiec.yaml any more: give it to somebody"))
+    if one.late is not None:
+        lines.append(line(f"This reminder is {duration(one.late)} late: aiec was not running at ", Time(at=one.planned)))
+    headline = line(Bold(text=f"{item.name} is {standing(item.due, now)}"), f": {item.text}")
+    return Card(state=Mark.NEEDS_YOU, headline=headline, lines=tuple(lines), actions=buttons(item))
 
 
 def card(item: Item) -> Card:

@@ -20,10 +20,12 @@ from bot.store.action_tables import ActionRow
 from bot.store.incident_tables import AlertRow, ChannelRow, IncidentRow
 from bot.store.tables import MessageRow
 from bot.store.transaction import Message, Transaction
-from escalation.action import Item, State, about, buttons, came_of, card, marks
+from escalation.action import Fired, Item, State, about, buttons, came_of, card, preventing
 from escalation.circle import slack_of
 from escalation.incident import Incident
 from escalation.reminders import next_reminder
+
+_public = select(ActionRow).join(IncidentRow, col(IncidentRow.id) == col(ActionRow.incident)).where(col(IncidentRow.private).is_(False))
 
 
 def item_of(row: ActionRow) -> Item:
@@ -33,6 +35,7 @@ def item_of(row: ActionRow) -> Item:
         incident=row.incident,
         text=row.text,
         owner=row.owner,
+        since=row.created_at,
         due=row.due_at,
         state=State(row.state),
         ended_at=row.ended_at,
@@ -51,6 +54,11 @@ def items_of(tx: Transaction, incident: int) -> list[Item]:
 def open_items(tx: Transaction) -> list[Item]:
     """Returns all that are open, those that are due first, also those that not everybody may see."""
     return [item_of(row) for row in tx.all(select(ActionRow).where(ActionRow.state == State.OPEN).order_by(col(ActionRow.due_at), col(ActionRow.id)))]
+
+
+def public_items(tx: Transaction) -> list[Item]:
+    """Returns those that are open and that everybody may see."""
+    return [item_of(row) for row in tx.all(_public.where(ActionRow.state == State.OPEN))]
 
 
 def find(tx: Transaction, number: int) -> ActionRow:
@@ -120,8 +128,23 @@ def move(tx: Transaction, number: int, into: int) -> None:
 
 def known_by(tx: Transaction, row: ActionRow) -> list[str]:
     """Returns what the incident's alerts are known by, and were when the item was looked at last: alerts themselves are not kept for ever."""
-    rows = tx.all(select(AlertRow).where(AlertRow.incident == row.incident).order_by(col(AlertRow.id)))
-    return [*dict.fromkeys([*row.alerts, *marks((one.fingerprint, one.name, one.service) for one in rows)])]
+    return [*dict.fromkeys([*row.alerts, *(mark for one in fired(tx, row.incident) for mark in one.marks())])]
+
+
+def fired(tx: Transaction, incident: int) -> list[Fired]:
+    """Returns the alerts of an incident, the oldest first."""
+    rows = tx.all(select(AlertRow).where(AlertRow.incident == incident).order_by(col(AlertRow.id)))
+    return [Fired(fingerprint=row.fingerprint, name=row.name, service=row.service, at=row.first_at) for row in rows]
+
+
+def recurring(tx: Transaction, incident: Incident) -> Item | None:
+    """Returns the overdue item of another incident that should have prevented this one. What is private is told on no other incident's card."""
+    late = (ActionRow.state == State.OPEN, col(ActionRow.due_at) <= tx.now, ActionRow.incident != incident.number)
+    rows = tx.all(_public.where(*late))
+    if not rows:
+        return None
+    items = [item_of(row).model_copy(update={"alerts": tuple(known_by(tx, row))}) for row in rows]
+    return preventing(items, fired(tx, incident.number), tx.now)
 
 
 def _plan(config: Config, row: ActionRow, now: datetime) -> None:
@@ -146,14 +169,14 @@ def _changed(tx: Transaction, config: Config, row: ActionRow, said: Line) -> Non
     tx.session.exec(update(IncidentRow).where(col(IncidentRow.state).in_(("triggered", "acknowledged", "mitigated"))).values(stale=True))
 
 
-def settle(tx: Transaction, config: Config, row: ActionRow, said: Line) -> None:
-    """Says on the direct messages that still ask for the item what came of it; the buttons stay where it is still that person's."""
+def settle(tx: Transaction, config: Config, row: ActionRow, said: Line, *, over: bool = False) -> None:
+    """Says on the direct messages that still ask for the item what came of it; the buttons stay where it is still that person's, unless that is `over`."""
     prefix = f"action-{row.number}/"
     for message in tx.all(select(MessageRow).where(col(MessageRow.key).startswith(prefix, autoescape=True))):
         before = Card.model_validate(message.card)
         if not before.actions:
             continue
-        his = row.state == State.OPEN and message.channel == slack_of(config, row.owner)
+        his = not over and row.state == State.OPEN and message.channel == slack_of(config, row.owner)
         lines = (about(item_of(row)), said) if his else (said,)
         after = Card(state=None if his else Mark.DONE, headline=before.headline, lines=lines, actions=before.actions if his else ())
         tx.send(Message(key=message.key, channel=message.channel, card=after))

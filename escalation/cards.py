@@ -17,7 +17,7 @@ from escalation.channel import want
 from escalation.circle import slack_of
 from escalation.incident import Incident
 from escalation.tend import settle
-from escalation.view import paging_of, room_of, runbooks_of
+from escalation.view import first, paging_of, prevented, room_of, runbooks_of
 
 BATCH = 20
 
@@ -51,14 +51,15 @@ class CardManager:
         want(tx, self._config, incident)
         settle(tx, incident)
         room, paging, books = room_of(tx, self._config, incident), paging_of(tx, incident), runbooks_of(tx, incident)
+        owed = prevented(tx, incident)
         if not incident.private:
-            card = incident_card(incident, room, paging, books)
+            card = first(owed, incident_card(incident, room, paging, books))
             tx.send(Message(key=incident_key(incident.number), channel=self._config.channels.incidents, card=card))
         elif room is not None and room.trouble:
             self._tell(tx, incident, room)
         # What cannot have a channel has its card in #incidents, which says the same; a private one has nothing else.
         if room is not None and (room.id or incident.private):
-            card = summary_card(incident, room, paging, books)
+            card = first(owed, summary_card(incident, room, paging, books))
             tx.send(Message(key=summary_key(incident.number), channel=address(incident.number), card=card))
 
     def _tell(self, tx: Transaction, incident: Incident, room: Room) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bot.bot import Bot
 from bot.engine import Manager
+from escalation.action_manager import ActionManager
 from escalation.alerts import AlertManager
 from escalation.backups import BackupManager
 from escalation.cards import CardManager
@@ -37,6 +38,7 @@ def managers(bot: Bot) -> Sequence[Manager]:
         NoticeManager(store, config),
         DigestManager(store, config),
         *([TrendManager(store, config, trends)] if trends is not None else []),
+        ActionManager(store, config),
         *([BackupManager(store, config, bot.door.submit)] if ports.backups is not None else []),
         CardManager(store, config),
         EvidenceManager(store, config, bot.world),

@@ -2,10 +2,13 @@
 
 from sqlmodel import select
 
+from bot.core.card import Card, Line
 from bot.core.config import Config
 from bot.store.incident_tables import ChannelRow, EscalationRow, IncidentRow
 from bot.store.runbook_tables import RunRow
 from bot.store.transaction import Transaction
+from escalation.action import prevention
+from escalation.actions import recurring
 from escalation.book import ladder_for
 from escalation.card import Paging, Room
 from escalation.channel import absent
@@ -32,3 +35,14 @@ def paging_of(tx: Transaction, incident: Incident) -> Paging | None:
     """Returns how far the incident's paging is, or None where it pages nobody."""
     row = tx.get(EscalationRow, incident.number)
     return Paging(level=row.level, last=ladder_for(tx, row.policy).last, asked=tuple(row.asked)) if row is not None else None
+
+
+def prevented(tx: Transaction, incident: Incident) -> Line:
+    """Returns what is said of the overdue action item that should have prevented the incident; nothing where there is none."""
+    item = recurring(tx, incident) if incident.state.open else None
+    return prevention(item) if item is not None else ()
+
+
+def first(said: Line, card: Card) -> Card:
+    """Returns the card with this before its other lines."""
+    return card.model_copy(update={"lines": (said, *card.lines)}) if said else card

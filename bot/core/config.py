@@ -291,12 +291,14 @@ class Trends(Frozen):
 class Postmortem(Frozen):
     """What comes after an incident. `due`, `action_items_due`: how long there is for a post-mortem and for what it asks for; `remind`: how long before that
     its owner is reminded (0: at it). `lead`: who is told where the owner is silent, gone or nobody (None: see `escalation.reminders.lead`).
+    `action_items_digest`: when it is said which action items are open.
     """
 
     due: PositiveDuration = timedelta(hours=48)
     action_items_due: PositiveDuration = timedelta(days=14)
     remind: tuple[Duration, ...] = (timedelta(hours=24), timedelta(hours=4), timedelta())
     lead: Key | None = None
+    action_items_digest: Cron = "0 9 * * MON"
     trends: Trends | None = None
 
 

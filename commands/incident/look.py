@@ -17,7 +17,7 @@ from escalation.circle import belongs
 from escalation.closing import timeline
 from escalation.evidence import kept
 from escalation.incident import Incident
-from escalation.view import paging_of, room_of, runbooks_of
+from escalation.view import first, paging_of, prevented, room_of, runbooks_of
 
 SHOWN = 20
 TIMELINE = 6_000
@@ -54,7 +54,8 @@ def _latest(tx: Transaction, context: Context) -> list[Incident]:
 async def _show(arguments: ShowArguments, context: Context) -> Card:
     def read(tx: Transaction) -> Card:
         found, incident = addressed(tx, context, arguments.incident)
-        card = incident_card(incident, room_of(tx, context.config, incident), paging_of(tx, incident), runbooks_of(tx, incident))
+        room, paging, books = room_of(tx, context.config, incident), paging_of(tx, incident), runbooks_of(tx, incident)
+        card = first(prevented(tx, incident), incident_card(incident, room, paging, books))
         return card.model_copy(update={"evidence": (Evidence(title="Timeline", text=_newest(timeline(tx, found))), *kept(tx, incident.number))})
 
     return await context.store.read(read)

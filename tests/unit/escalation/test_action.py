@@ -7,13 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.text import words
-from escalation.action import SHOWN, Item, State, card, digest, marks, moment, preventing, row, split_owner
+from escalation.action import SHOWN, Fired, Item, State, card, digest, moment, preventing, reminder, row, split_owner
+from escalation.reminders import Reminder
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
 
 def item(number: int = 7, *, due: timedelta = timedelta(days=1), alerts: tuple[str, ...] = (), **more: object) -> Item:
-    return Item.model_validate({"number": number, "incident": 42, "text": "raise the pool", "owner": "engineer", "due": NOW + due, "alerts": alerts, **more})
+    return Item.model_validate(
+        {
+            "number": number,
+            "incident": 42,
+            "text": "raise the pool",
+            "owner": "engineer",
+            "since": NOW - timedelta(days=30),
+            "due": NOW + due,
+            "alerts": alerts,
+            **more,
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,22 +73,44 @@ def test_what_is_no_day(said: str) -> None:
         moment(said, NOW)
 
 
+def fired(fingerprint: str, name: str = "HighErrorRate", service: str = "gateway", at: datetime = NOW) -> Fired:
+    return Fired(fingerprint=fingerprint, name=name, service=service, at=at)
+
+
 def test_of_items_that_should_have_prevented_an_alert_the_very_same_alert_goes_first() -> None:
-    alike = item(1, due=timedelta(days=-9), alerts=marks([("f1", "HighErrorRate", "gateway")]))
-    same = item(2, due=timedelta(days=-2), alerts=marks([("f2", "HighErrorRate", "gateway")]))
-    other = item(3, due=timedelta(days=-9), alerts=marks([("f3", "QueueGrowing", "gateway"), ("f4", "", "")]))
-    found = preventing([alike, same, other], [("f2", "HighErrorRate", "gateway")], NOW)
-    assert found == same
-    assert preventing([alike, same, other], [("new", "HighErrorRate", "gateway")], NOW) == alike
-    assert preventing([alike, same, other], [("new", "HighErrorRate", "payments")], NOW) is None
-    assert preventing([other], [("new", "", "")], NOW) is None
+    alike = item(1, due=timedelta(days=-9), alerts=fired("f1").marks())
+    same = item(2, due=timedelta(days=-2), alerts=fired("f2").marks())
+    other = item(3, due=timedelta(days=-9), alerts=(*fired("f3", "QueueGrowing").marks(), *fired("f4", "", "").marks()))
+    items = [alike, same, other]
+    assert preventing(items, [fired("f2")], NOW) == same
+    assert preventing(items, [fired("new")], NOW) == alike
+    assert preventing(items, [fired("new", service="payments")], NOW) is None
+    assert preventing(items, [fired("new", "", "")], NOW) is None
 
 
 def test_only_what_is_overdue_should_have_prevented_it() -> None:
-    alert = ("f1", "HighErrorRate", "gateway")
-    assert preventing([item(due=timedelta(minutes=1), alerts=marks([alert]))], [alert], NOW) is None
-    assert preventing([item(due=timedelta(0), alerts=marks([alert]))], [alert], NOW) is not None
-    assert preventing([item(due=timedelta(days=-1), alerts=marks([alert]), state=State.DONE)], [alert], NOW) is None
+    alert = fired("f1")
+    assert preventing([item(due=timedelta(minutes=1), alerts=alert.marks())], [alert], NOW) is None
+    assert preventing([item(due=timedelta(0), alerts=alert.marks())], [alert], NOW) is not None
+    assert preventing([item(due=timedelta(days=-1), alerts=alert.marks(), state=State.DONE)], [alert], NOW) is None
+
+
+def test_what_fired_before_the_item_was_there_has_not_come_back() -> None:
+    overdue = item(due=timedelta(days=-1), alerts=fired("f1").marks())
+    assert preventing([overdue], [fired("f1", at=overdue.since)], NOW) is None
+    assert preventing([overdue], [fired("f1", at=overdue.since + timedelta(seconds=1))], NOW) == overdue
+
+
+def reminded(to: str, *, known: bool = True, late: timedelta | None = None) -> list[str]:
+    one = Reminder(when="after", due=NOW - timedelta(days=2), planned=NOW, late=late, lead=True)
+    return [words(each) for each in reminder(item(due=timedelta(days=-2)), one, NOW, to, known=known).lines]
+
+
+def test_a_reminder_says_why_it_is_whose_and_how_late() -> None:
+    assert len(reminded("engineer")) == 1
+    assert reminded("lead")[1:] == ["@engineer was reminded, too"]
+    assert reminded("lead", known=False)[1:] == ["engineer is not in aiec.yaml any more: give it to somebody"]
+    assert "This reminder is 5 h late" in reminded("engineer", late=timedelta(hours=5))[1]
 
 
 def test_its_buttons_go_when_it_is_over() -> None:
