@@ -25,6 +25,7 @@ from bot.adapters.registry import open_registry
 from bot.adapters.shelf import Folders
 from bot.adapters.slack.chat import open_chat
 from bot.bot import Bot, Ports
+from bot.core.backups import Scratch
 from bot.core.config import Config
 from bot.core.ports import Mailer
 from bot.entry.hooks import BotHooks
@@ -188,10 +189,17 @@ def said(message: Message) -> str:
 
 @asynccontextmanager
 async def stage(
-    folder: Path, *, pictures: bool = False, webhooks: bool = False, pager: bool = True, mailer: Mailer | None = None, **changes: Any
+    folder: Path,
+    *,
+    pictures: bool = False,
+    webhooks: bool = False,
+    pager: bool = True,
+    mailer: Mailer | None = None,
+    scratch: Scratch | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Stage]:
     """Yields a running stage; `changes` go to the configuration's environments and services. Charts are pictures only where a story looks at them; without
-    `webhooks` those of PagerDuty and Alertmanager are lost on the way, and without `pager` there is no PagerDuty."""
+    `webhooks` those of PagerDuty and Alertmanager are lost on the way, and without `pager` there is no PagerDuty; `scratch`: where backups are tried."""
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox(World.build(on_sandbox().scenario, start=START)))
         settings = config(sandbox.urls["platform"], **changes)
@@ -199,7 +207,7 @@ async def stage(
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(sandbox_kubeconfig(sandbox.urls["kubernetes"]))
         ports = await stack.enter_async_context(ports_of(sandbox, settings, kubeconfig, pictures=pictures))
-        ports = replace(ports, mailer=mailer) if pager else replace(ports, mailer=mailer, pager=None)
+        ports = replace(ports, mailer=mailer, scratch=scratch, pager=ports.pager if pager else None)
         process = await stack.enter_async_context(AsyncExitStack())
         found = Stage(sandbox, new_bot(sandbox, settings, ports, url), ports, url, process, webhooks)
         await found.listen()

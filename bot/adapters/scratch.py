@@ -30,14 +30,17 @@ class Server:
         return str((await self._ask("SELECT system_identifier FROM pg_control_system()"))[0])
 
     async def restore(self, name: str, archive: AsyncIterator[bytes]) -> Counts:
-        await self._run(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+        await self.drop(name)
         await self._run(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
         try:
             await self._fill(name, archive)
             tables, rows = await self._ask(COUNT, name)
             return Counts(tables=int(str(tables)), rows=int(str(rows)))
         finally:
-            await self._run(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+            await self.drop(name)
+
+    async def drop(self, name: str) -> None:
+        await self._run(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
 
     async def _fill(self, name: str, archive: AsyncIterator[bytes]) -> None:
         """Feeds pg_restore; the password is in its environment, where nobody else sees it."""

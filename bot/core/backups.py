@@ -118,6 +118,10 @@ class Scratch(Protocol):
         cannot be restored."""
         ...
 
+    async def drop(self, name: str) -> None:
+        """Drops a database of that name, which somebody was killed over, if there is one."""
+        ...
+
 
 def backup_name(kind: str, at: datetime) -> str:
     """Returns what a backup is called."""

@@ -17,7 +17,7 @@ class Answer:
     """What a command does when its pod's name and its words, joined by spaces, match these regular expressions.
 
     `stdout` is written `times` times over; `reads_stdin` waits for the end of the input first; `cut_after` breaks the connection after so many
-    bytes of output, without a status; `seconds` pass, by the machine's time, before the first byte; `missing`: there is no such program.
+    bytes of output, without a status; `seconds` pass, by the machine's time, when `after` bytes are written; `missing`: there is no such program.
     """
 
     command: str
@@ -30,6 +30,7 @@ class Answer:
     reads_stdin: bool = False
     cut_after: int | None = None
     seconds: float = 0.0
+    after: int = 0
     missing: bool = False
 
     def matches(self, namespace: str, pod: str, command: Sequence[str]) -> bool:

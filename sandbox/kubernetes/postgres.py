@@ -126,7 +126,7 @@ def _terminate(server: Server, call: Call, name: str, given: Sequence[str]) -> s
 
 
 def _renames(server: Server, call: Call, name: str, given: Sequence[str]) -> str:
-    for old, new in (given[:2], given[2:]):
+    for old, new in (given[:2], given[2:4]):
         if new in server.databases:
             return f'ERROR:  database "{new}" already exists'
         server.databases[new] = server.databases.pop(old)
@@ -134,6 +134,7 @@ def _renames(server: Server, call: Call, name: str, given: Sequence[str]) -> str
         if old in server.closed:
             server.closed.remove(old)
             server.closed.add(new)
+    server.closed.discard(given[4])
     return ""
 
 
@@ -148,7 +149,7 @@ _STATEMENTS: tuple[tuple[str, Callable[[Server, Call, str, Sequence[str]], str]]
     (rf"COMMENT ON DATABASE {_NAME} IS {_TEXT}", _comment),
     (rf"ALTER DATABASE {_NAME} ALLOW_CONNECTIONS (true|false)", _connections),
     (r"SELECT count\(pg_terminate_backend\(pid\)\)", _terminate),
-    (rf"BEGIN; ALTER DATABASE {_NAME} RENAME TO {_NAME}; ALTER DATABASE {_NAME} RENAME TO {_NAME}; COMMIT", _renames),
+    (rf"BEGIN; ALTER DATABASE {_NAME} RENAME TO {_NAME}; ALTER DATABASE {_NAME} RENAME TO {_NAME}; ALTER DATABASE {_NAME} ALLOW_CONNECTIONS true; COMMIT", _renames),
 )
 
 

@@ -136,14 +136,18 @@ async def _run(cluster: Cluster, socket: WebSocket, protocol: str, asked: Reques
     elif answer.reads_stdin and asked.flag("stdin"):
         await _read_stdin(socket, call)
     if answer is not None:
-        await asyncio.sleep(answer.seconds)
-        left = answer.cut_after
+        left, sent = answer.cut_after, 0
+        if not answer.after:
+            await asyncio.sleep(answer.seconds)
         for channel, data in _output(answer):
             part = data if left is None else data[:left]
             await socket.send_bytes(bytes([channel]) + part)
             left = None if left is None else left - len(part)
             if left == 0:
                 return
+            if sent < answer.after <= sent + len(part):
+                await asyncio.sleep(answer.seconds)
+            sent += len(part)
     await socket.send_bytes(bytes([ERROR]) + to_json(execs.final_status(call.command, answer, translated=protocol == PROTOCOLS[0])))
 
 

@@ -1,10 +1,11 @@
 """The steps that put a backup of a database back: into a new database, in the place of the live one, or for a trial."""
 
+import hashlib
 from datetime import datetime
 from typing import Literal
 
 from bot.core import postgres
-from bot.core.backups import Verified, find, intact, listed, mark_verified, size_of
+from bot.core.backups import Backups, Verified, find, intact, listed, mark_verified, size_of
 from bot.core.errors import AiecError, Invalid, Refused
 from bot.core.ports import World
 from bot.core.steps.backup import store_of
@@ -146,7 +147,8 @@ class VerifyBackupStep(WorkStep):
         return None
 
     async def clear(self, world: World) -> None:
-        return
+        if self.what == "database" and world.scratch is not None:
+            await world.scratch.drop(self._trial(store_of(world)))
 
     async def work(self, world: World, say: Say) -> str:
         store = store_of(world)
@@ -164,15 +166,24 @@ class VerifyBackupStep(WorkStep):
             if await scratch.system() == backup.system:
                 raise Refused(f"The server to try backups on is the one that {backup.name} was taken from.", "Name another one in `backup.verify.target`.")
             say(f"restores {size_of(backup.size)}")
-            counts = await scratch.restore(f"aiec_verify_{self._at:%Y%m%d_%H%M%S}", intact(store, backup))
+            counts = await scratch.restore(self._trial(store), intact(store, backup))
             verified = Verified(at=self._at, tables=counts.tables, rows=counts.rows)
         world.about_to_act()
         await mark_verified(store, backup, verified)
         return said(verified)
 
+    def _trial(self, store: Backups) -> str:
+        """What the database is called in which it is tried."""
+        return f"aiec_verify_{self._at:%Y%m%d_%H%M%S}_{told_apart(store.where, self.environment, self.name)}"
+
     @property
     def _at(self) -> datetime:
         return datetime.fromisoformat(self.at)
+
+
+def told_apart(*words: str) -> str:
+    """Returns eight letters that stand for these words: others may try their backups on the same server, in the same second."""
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:8]
 
 
 def said(verified: Verified) -> str:

@@ -84,11 +84,12 @@ class WorkStep(Frozen):
         work = world.works.look(self.target)
         if work is None:
             return await self._lost(world, seen)
+        again = AGAIN in seen
         if work.done is not None:
-            return Done(text=work.done), {}
+            return Done(text=f"{work.done}; begun anew once" if again else work.done), {}
         if work.error is None:
-            return Waiting(text=work.text or "begins"), dict(seen)
-        if isinstance(work.error, Unavailable) and AGAIN not in seen:
+            return Waiting(text=f"{work.text or 'begins'}{' (begun anew)' if again else ''}"), dict(seen)
+        if isinstance(work.error, Unavailable) and not again:
             broke = seen.get(BROKE, world.now)
             if world.now - broke < PAUSE:
                 return Waiting(text=f"is begun anew soon: {work.error.text}"), {BROKE: broke}
@@ -101,6 +102,8 @@ class WorkStep(Frozen):
         if (done := await self.found(world)) is not None:
             return Done(text=done), {}
         if AGAIN in seen:
+            world.about_to_act()
+            await self.clear(world)
             why = "aiec was stopped twice while it was under way, and nothing of it is left."
             return Failed(code="interrupted", why=why, hint="Look whether aiec has enough memory, then ask again."), {}
         self._begin(world)
