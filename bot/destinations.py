@@ -1,11 +1,13 @@
-"""Where a message goes whose channel comes and goes: to an incident's own channel, and where that cannot be, under the incident's message in #incidents."""
+"""Where a message goes whose channel comes and goes: to an incident's own channel, and where that cannot be, under the incident's message in #incidents. And
+what is mailed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.core.card import Card
+from bot.core.config import Config
 from bot.core.incident_name import incident_key
 from bot.store.incident_tables import ChannelRow
-from bot.store.transaction import Transaction
+from bot.store.transaction import Message, Transaction
 
 _PREFIX = "incident:"
 _MAIL = "mailto:"
@@ -29,9 +31,10 @@ def address(incident: int) -> str:
     return f"{_PREFIX}{incident}"
 
 
-def by_mail(addresses: Sequence[str]) -> str:
-    """Returns what stands for these e-mail addresses in `Message.channel`."""
-    return _MAIL + ",".join(addresses)
+def mail(tx: Transaction, config: Config, about: str, card: Card) -> None:
+    """Mails the card to all of `notifications.email.to`, if anybody is there: once, whatever becomes of what it is `about`."""
+    if addresses := config.mail_to():
+        tx.send(Message(key=f"{about}/mail", channel=_MAIL + ",".join(addresses), card=card))
 
 
 def addresses_of(channel: str) -> list[str]:

@@ -12,7 +12,7 @@ from bot.core.operation import Operation, Phase, Run, expire
 from bot.core.operation_card import alone_card, details, emergency_card, operation_card
 from bot.core.plan import differences
 from bot.core.steps import ServiceStep, short
-from bot.destinations import by_mail
+from bot.destinations import mail
 from bot.store.tables import LockRow, OperationRow, ReleaseRow
 from bot.store.transaction import Message, Transaction
 
@@ -110,10 +110,10 @@ def create(tx: Transaction, config: Config, make: Callable[[int], Operation]) ->
     write(tx, config, row, None, planned)
     if planned.plan.emergency:
         tx.send(Message(key=f"{planned.name}/emergency", channel=config.channels.incidents, card=emergency_card(planned)))
+        mail(tx, config, f"{planned.name}/emergency", emergency_card(planned))
     if planned.plan.alone:
         tx.send(Message(key=f"{planned.name}/alone", channel=config.channels.incidents, card=alone_card(planned)))
-        if addresses := config.mail_to():
-            tx.send(Message(key=f"{planned.name}/alone/mail", channel=by_mail(addresses), card=alone_card(planned)))
+        mail(tx, config, f"{planned.name}/alone", alone_card(planned))
     if not planned.approved:
         return planned
     started = launch(tx, planned)

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from sqlmodel import col, select
 
-from bot.core.card import Bold, Card, State, line
+from bot.core.card import Bold, Card, Ref, State, line
 from bot.core.config import Config
 from bot.core.incident_name import incident_key, summary_key
-from bot.destinations import address
+from bot.destinations import address, mail
 from bot.store.due import Due
 from bot.store.incident_tables import IncidentRow
 from bot.store.store import Store
@@ -55,6 +55,9 @@ class CardManager:
         if not incident.private:
             card = first(owed, incident_card(incident, room, paging, books))
             tx.send(Message(key=incident_key(incident.number), channel=self._config.channels.incidents, card=card))
+            if incident.state.open and self._config.mails(incident.severity):
+                where = line("How it goes on: ", Ref(key=incident_key(incident.number), text="its card in Slack"))
+                mail(tx, self._config, incident_key(incident.number), card.model_copy(update={"lines": (*card.lines, where)}))
         elif room is not None and room.trouble:
             self._tell(tx, incident, room)
         # What cannot have a channel has its card in #incidents, which says the same; a private one has nothing else.

@@ -14,6 +14,7 @@ from bot.core.config import Config
 from bot.core.errors import AiecError
 from bot.core.events import Event
 from bot.core.pager import Pager
+from bot.destinations import mail
 from bot.store.due import NOW, Due
 from bot.store.incident_tables import AlertRow, MaintenanceRow
 from bot.store.store import Store
@@ -41,10 +42,11 @@ def counted(tx: Transaction, row: MaintenanceRow) -> int:
 
 
 def say(tx: Transaction, config: Config, row: MaintenanceRow) -> None:
-    """Queues the maintenance's one message, where people look for changes and where they look for incidents."""
+    """Queues the maintenance's one message, where people look for changes and where they look for incidents; mailed is only that it was announced."""
     shown = card(row, held(tx, row), counted(tx, row), tx.now)
     for channel in dict.fromkeys((config.environments[row.environment].channel, config.channels.incidents)):
         tx.send(Message(key=f"maintenance-{row.id}/{channel}", channel=channel, card=shown))
+    mail(tx, config, f"maintenance-{row.id}", shown)
 
 
 def card(row: MaintenanceRow, still: Sequence[AlertRow], all_held: int, now: datetime) -> Card:

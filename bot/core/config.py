@@ -419,6 +419,10 @@ class Config(Frozen):
         people = {name: person.email for name, person in self.people.items()}
         return tuple(address for address in (one if "@" in one else people.get(one) for one in named) if address)
 
+    def mails(self, severity: str) -> bool:
+        """Returns whether incidents of this severity are mailed."""
+        return self.notifications.email is not None and severity in self.notifications.email.on
+
     def choices(self) -> dict[str, list[str]]:
         """Returns the names that arguments of commands choose from."""
         return {

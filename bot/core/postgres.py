@@ -193,9 +193,9 @@ async def swap(cluster: Cluster, database: Database, pod: str, fresh: str, kept:
     live = database.name
     lock = f"ALTER DATABASE {identifier(live)} ALLOW_CONNECTIONS false"
     leave = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname IN ({literal(live)}, {literal(fresh)})"
-    changes = (f"{identifier(live)} RENAME TO {identifier(kept)}", f"{identifier(fresh)} RENAME TO {identifier(live)}", f"{identifier(kept)} ALLOW_CONNECTIONS true")
-    renames = f"BEGIN; {''.join(f'ALTER DATABASE {one}; ' for one in changes)}COMMIT"
-    await query(cluster, database, pod, "postgres", lock, leave, renames)
+    aside, here = f"{identifier(live)} RENAME TO {identifier(kept)}", f"{identifier(fresh)} RENAME TO {identifier(live)}"
+    swapped = "; ".join(f"ALTER DATABASE {one}" for one in (aside, here, f"{identifier(kept)} ALLOW_CONNECTIONS true"))
+    await query(cluster, database, pod, "postgres", lock, leave, f"BEGIN; {swapped}; COMMIT")
 
 
 async def count(cluster: Cluster, database: Database, pod: str, name: str) -> Counts:

@@ -139,6 +139,7 @@ def _renames(server: Server, call: Call, name: str, given: Sequence[str]) -> str
 
 
 _NAME, _TEXT = r'("(?:[^"]|"")*")', r"('(?:[^']|'')*')"
+_RENAME = rf"ALTER DATABASE {_NAME} RENAME TO {_NAME}"
 _STATEMENTS: tuple[tuple[str, Callable[[Server, Call, str, Sequence[str]], str]], ...] = (
     (r"SELECT pg_is_in_recovery\(\)", _state),
     (r"SELECT count\(\*\), coalesce\(sum\(", _count),
@@ -149,7 +150,7 @@ _STATEMENTS: tuple[tuple[str, Callable[[Server, Call, str, Sequence[str]], str]]
     (rf"COMMENT ON DATABASE {_NAME} IS {_TEXT}", _comment),
     (rf"ALTER DATABASE {_NAME} ALLOW_CONNECTIONS (true|false)", _connections),
     (r"SELECT count\(pg_terminate_backend\(pid\)\)", _terminate),
-    (rf"BEGIN; ALTER DATABASE {_NAME} RENAME TO {_NAME}; ALTER DATABASE {_NAME} RENAME TO {_NAME}; ALTER DATABASE {_NAME} ALLOW_CONNECTIONS true; COMMIT", _renames),
+    (rf"BEGIN; {_RENAME}; {_RENAME}; ALTER DATABASE {_NAME} ALLOW_CONNECTIONS true; COMMIT", _renames),
 )
 
 
