@@ -20,6 +20,7 @@ from bot.core.suggest import did_you_mean, quoted
 from bot.store.incident_tables import OverrideRow
 from bot.store.transaction import Message, Transaction
 from escalation import oncall
+from escalation.handover import DAY, on_duty_since, read, summary
 from escalation.ladder import Ladder, ladder_of
 from escalation.roster import AHEAD, gap_line, ladders
 
@@ -168,6 +169,20 @@ def _announced(context: Context, tx: Transaction, card: Card) -> Card:
     return card
 
 
+class HandoverArguments(Frozen):
+    pass
+
+
+async def _handover(_arguments: HandoverArguments, context: Context) -> Card:
+    me = context.request.actor
+
+    def look(tx: Transaction) -> Card:
+        since = on_duty_since(tx, me.name) or tx.now - DAY
+        return summary(read(tx, context.config, me, since), line(Bold(text="What goes on now")))
+
+    return await context.store.read(look)
+
+
 SHOW = Command(
     name="oncall",
     arguments=ShowArguments,
@@ -196,4 +211,17 @@ END = Command(
     group="people and pages",
     summary="end an override",
     examples=("oncall end L1",),
+)
+HANDOVER = Command(
+    name="oncall handover",
+    arguments=HandoverArguments,
+    does=Read(_handover),
+    permission="oncall",
+    group="people and pages",
+    summary="what goes on now, for whoever comes on call",
+    examples=("oncall handover",),
+    rules=(
+        "Whoever comes on call gets the same by direct message, once, and #incidents one line.",
+        "Pages are those since you are on call, else of the last 24 hours.",
+    ),
 )

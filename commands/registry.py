@@ -123,6 +123,7 @@ COMMANDS: dict[str, Command[Any]] = {
         oncall.SHOW,
         oncall.OVERRIDE,
         oncall.END,
+        oncall.HANDOVER,
         page.COMMAND,
         trends.COMMAND,
         help.COMMAND,

@@ -11,6 +11,7 @@ from escalation.cards import CardManager
 from escalation.channels import ChannelManager
 from escalation.digest import DigestManager
 from escalation.evidence import EvidenceManager
+from escalation.handover import HandoverManager
 from escalation.maintenance import MaintenanceManager
 from escalation.manager import EscalationManager
 from escalation.notices import NoticeManager
@@ -31,6 +32,7 @@ def managers(bot: Bot) -> Sequence[Manager]:
         PageManager(store, config, ports.pager),
         *([ReconcileManager(store, config, ports.pager)] if ports.pager is not None else []),
         RosterManager(store, config, ports.pager),
+        HandoverManager(store, config, pager=ports.pager is not None),
         AlertManager(store, config, ports.alerting),
         IncidentManager(store, config),
         MaintenanceManager(store, config, ports.pager),

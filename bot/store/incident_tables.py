@@ -264,6 +264,16 @@ class OverrideRow(SQLModel, table=True):
     by: str
 
 
+class DutyRow(SQLModel, table=True):
+    """Who was on call at a level when it was last looked, and since when: whoever comes after them is told what goes on."""
+
+    __tablename__ = "duties"
+    policy: str = Field(primary_key=True)
+    level: int = Field(primary_key=True)
+    people: list[str] = Field(sa_type=JSON)
+    since: datetime = Field(sa_type=Utc)
+
+
 class ScheduleRow(SQLModel, table=True):
     """Something that happens again and again (`digest`, `lookahead`, `reconcile`): when it is due next, and when it was done last."""
 
