@@ -1,6 +1,6 @@
 """Saving operations, with everything that follows from their new state in the same transaction: events, the message, the lock, releases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlmodel import col, select
@@ -16,6 +16,10 @@ from bot.destinations import mail
 from bot.store.tables import LockRow, OperationRow, ReleaseRow
 from bot.store.transaction import Message, Transaction
 
+Beside = tuple[str, Card]
+"""What an operation's thread shows, under a name of its own."""
+FIGURES = "figures"
+
 
 class LostLease(Exception):
     """Somebody else changed the operation since it was claimed (an approval, a cancellation, another replica); what was learned is looked up again."""
@@ -29,9 +33,9 @@ def store(
     fence: int,
     next_at: datetime | None,
     keep: bool = False,
-    figures: Card | None = None,
+    beside: Sequence[Beside] = (),
 ) -> None:
-    """Saves what a visit made of an operation, and puts its `figures` into its thread; `keep` holds the lease for the rest of the visit.
+    """Saves what a visit made of an operation, and puts what is said `beside` it into its thread; `keep` holds the lease for the rest of the visit.
     Raises LostLease when somebody was faster."""
     row = tx.get(OperationRow, after.number, lock=True)
     if row is None or row.fence != fence:
@@ -42,14 +46,14 @@ def store(
         tx.save(row)
     else:
         write(tx, config, row, before, after)
-    if figures is not None:
+    for name, card in beside:
         channel = config.environments[after.plan.environment].channel
-        tx.send(Message(key=figures_key(after), channel=channel, card=figures, thread_of=after.name))
+        tx.send(Message(key=f"{after.name}/{name}", channel=channel, card=card, thread_of=after.name))
 
 
 def figures_key(operation: Operation) -> str:
     """Returns the key of the message that shows an operation's figures."""
-    return f"{operation.name}/figures"
+    return f"{operation.name}/{FIGURES}"
 
 
 def launch(tx: Transaction, operation: Operation) -> Operation:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 from sqlmodel import col, or_, select
 
 from bot.command import Change, Command, Context
-from bot.core.card import Card
+from bot.core.card import Card, line
 from bot.core.config import Config
 from bot.core.errors import AiecError, Conflict, Unavailable
 from bot.core.figures import figures_card
@@ -21,7 +21,7 @@ from bot.core.ports import World
 from bot.core.progress import AT_ONCE, LOOK_EVERY, Move, applied, given_up, intend, looked, put_back, unanswered
 from bot.core.request import Request
 from bot.core.steps import SEVERAL, Stamp
-from bot.ledger import LostLease, launch, store
+from bot.ledger import FIGURES, Beside, LostLease, launch, store
 from bot.store.due import NOW, Due, free
 from bot.store.store import Store
 from bot.store.tables import OperationRow
@@ -71,9 +71,9 @@ class OperationManager:
             return
 
     async def _save(
-        self, before: Operation, after: Operation, fence: int, next_at: datetime | None = None, *, keep: bool = False, figures: Card | None = None
+        self, before: Operation, after: Operation, fence: int, next_at: datetime | None = None, *, keep: bool = False, beside: Sequence[Beside] = ()
     ) -> None:
-        await self._store.transaction(lambda tx: store(tx, self._config, before, after, fence, next_at, keep, figures))
+        await self._store.transaction(lambda tx: store(tx, self._config, before, after, fence, next_at, keep, beside))
 
     async def _consider(self, operation: Operation, fence: int) -> None:
         """Starts an approved operation if its plan still holds, ends one whose approval came too late, and leaves the others waiting."""
@@ -118,16 +118,17 @@ class OperationManager:
                 after = fail(after, move.failure, now)
         after = settle(after, now)
         turned = after.phase is not intended.phase or current(after) != moves
-        figures = await self._figures(world, after)
-        await self._save(intended, after, fence, now if turned else now + min((move.wait for move in made), default=AT_ONCE), figures=figures)
+        beside = [*_outputs(after, moves, made), *await self._figures(world, after)]
+        await self._save(intended, after, fence, now if turned else now + min((move.wait for move in made), default=AT_ONCE), beside=beside)
 
-    async def _figures(self, world: World, operation: Operation) -> Card | None:
+    async def _figures(self, world: World, operation: Operation) -> list[Beside]:
         """The figures of an operation that is over; it ends all the same when there is a mistake of ours in them."""
         try:
-            return await figures_card(world, self._config, operation)
+            card = await figures_card(world, self._config, operation)
         except Exception:
             log.exception("%s: its figures", operation.name)
-            return None
+            return []
+        return [(FIGURES, card)] if card is not None else []
 
     async def _move(self, operation: Operation, index: int, world: World) -> Move:
         """Acts or looks once. Whatever goes wrong has an outcome: no operation may hang on a mistake of ours."""
@@ -151,6 +152,16 @@ class OperationManager:
             log.exception("%s: step %s", operation.name, step.target)
             why = f"aiec itself failed at {step.target}: {type(error).__name__}"
             return given_up(run, Failed(code="defect", why=why, hint="Its log says where; please report it."), unsure=True)
+
+
+def _outputs(operation: Operation, indices: Sequence[int], moves: Sequence[Move]) -> list[Beside]:
+    """What commands wrote, as files."""
+    found = []
+    for index, move in zip(indices, moves, strict=True):
+        if move.output is not None:
+            headline = line(f"What {operation.plan.steps[index].target} wrote")
+            found.append((f"output-{index + 1}", Card(headline=headline, file=move.output)))
+    return found
 
 
 def stamp_of(operation: Operation) -> Stamp:

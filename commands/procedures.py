@@ -116,6 +116,7 @@ async def _steps(environment: str, name: str, procedure: Procedure, context: Con
         container=found.settings.container,
         procedure=name,
         command=procedure.command,
+        timeout=procedure.timeout,
         look=procedure.check,
         deadline=procedure.within,
         at=context.now.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -140,7 +141,8 @@ RUN = Command(
     rules=(
         "The command stands in aiec.yaml, word for word; nothing that is typed becomes part of it, and no shell reads it.",
         "It runs once, in one ready pod. If aiec is stopped meanwhile, it says so and does not run it again.",
-        "The end of what it writes is shown, without secrets.",
+        "It may take as long as its `timeout` in aiec.yaml says.",
+        "The end of what it writes is shown, without secrets; all of it is a file in the thread where that is more.",
     ),
 )
 ROTATE = Command(

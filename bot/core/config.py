@@ -350,13 +350,15 @@ class Retention(Frozen):
 class Procedure(Frozen):
     """A named command: run without a shell in the service's container, by the command `for_`, in the environments `in_` (None: in any).
 
-    `check`: run until it succeeds, for `within` at most, where the command itself only begins something. `restart`: services that are started anew afterwards.
+    `timeout`: how long it may run. `check`: run until it succeeds, for `within` at most, where the command itself only begins something. `restart`: services
+    that are started anew afterwards.
     """
 
     service: Key
     command: Annotated[tuple[Text, ...], Field(min_length=1)]
     for_: Annotated[Literal["run", "rotate", "database switch"], expects("run, rotate or database switch")] = Field(default="run", alias="for")
     in_: tuple[Key, ...] | None = Field(default=None, alias="in")
+    timeout: PositiveDuration = timedelta(seconds=40)
     check: tuple[Text, ...] = ()
     within: PositiveDuration = timedelta(minutes=5)
     restart: tuple[Key, ...] = ()

@@ -81,6 +81,10 @@ class CommandFailed(AiecError):
         self.stderr = stderr
 
 
+class NoProgram(CommandFailed):
+    """There is no such program in the container: nothing has run."""
+
+
 class Unavailable(AiecError):
     """The outside system did not answer, or answered with a server error: the write may or may not have happened."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bot.core.backups import Counts
 from bot.core.data import Frozen
+from bot.core.ending import Ending
 from bot.core.errors import CommandFailed, Invalid, NotFound, Refused, Unavailable
 from bot.core.ports import Cluster, Json
 
@@ -119,22 +120,16 @@ async def version_of(cluster: Cluster, database: Database, pod: str, program: st
 
 async def dump(cluster: Cluster, database: Database, pod: str) -> AsyncIterator[bytes]:
     """Yields the database as an archive in the custom format, which is whole only when this ended. Raises as `Cluster.exec` does, and Unavailable when its
-    end is missing.
-
-    Seen on Kubernetes 1.36 with kwok: of a command whose output is taken slowly the last pieces may be lost, and yet it is said to have succeeded. So a mark
-    is written after them, which has to arrive.
-    """
+    end is missing."""
     command = ["pg_dump", "--format=custom", "--no-password", f"--username={database.user}", database.name]
-    held = b""
+    ending = Ending(END.encode())
     try:
         async for piece in _stdout(cluster, pod, database.container, ["sh", "-c", '"$@" && printf %s "$0"', END, *command], None):
-            held += piece
-            if len(held) > len(END):
-                yield held[: -len(END)]
-                held = held[-len(END) :]
+            if passed := ending.take(piece):
+                yield passed
     except CommandFailed as failed:
         raise CommandFailed(failed.text.replace("`sh`", "`pg_dump`", 1), failed.exit_code, failed.stderr, failed.hint) from failed
-    if held != END.encode():
+    if not ending.arrived:
         raise Unavailable(f"The end of what pg_dump wrote in {pod} did not arrive, although it is said to have succeeded.", "It is tried again.")
 
 

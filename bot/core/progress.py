@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.core.card import Attachment
 from bot.core.errors import AiecError, Throttled, Unavailable
 from bot.core.operation import Operation, Phase, Run, Stage, current
 from bot.core.outcome import UNANSWERED, Done, Failed, Outcome, Waiting
@@ -17,11 +18,12 @@ AT_ONCE = timedelta()
 
 @dataclass(frozen=True)
 class Move:
-    """Where a step is now, its failure if it failed, and how long to wait before the next visit."""
+    """Where a step is now, its failure if it failed, how long to wait before the next visit, and the output that is said beside it."""
 
     run: Run
     wait: timedelta = AT_ONCE
     failure: Failed | None = None
+    output: Attachment | None = None
 
 
 def intend(operation: Operation) -> Operation:
@@ -52,7 +54,7 @@ def looked(run: Run, outcome: Outcome, seen: Mapping[str, datetime]) -> Move:
         case Waiting():
             return Move(run.model_copy(update={"text": outcome.text, "progress": outcome.progress, "seen": dict(seen), "tries": 0}), LOOK_EVERY)
         case Done():
-            return Move(_to(run, Stage.UNDONE if run.stage is Stage.UNDO_APPLIED else Stage.DONE, text=outcome.text))
+            return Move(_to(run, Stage.UNDONE if run.stage is Stage.UNDO_APPLIED else Stage.DONE, text=outcome.text), output=outcome.output)
         case Failed():
             return given_up(run, outcome)
 
@@ -72,7 +74,7 @@ def given_up(run: Run, failure: Failed, *, unsure: bool = False) -> Move:
     """The step failed, forward or backward. `unsure`: it is not known whether it acted; what may be ours is looked at when undoing."""
     backward = run.stage in (Stage.UNDO_INTENDED, Stage.UNDO_APPLIED)
     ours = run.ours or (unsure and run.stage is Stage.INTENDED)
-    return Move(_to(run, Stage.UNDO_FAILED if backward else Stage.FAILED, text=failure.why, ours=ours), failure=failure)
+    return Move(_to(run, Stage.UNDO_FAILED if backward else Stage.FAILED, text=failure.why, ours=ours), failure=failure, output=failure.output)
 
 
 def _to(run: Run, stage: Stage, *, text: str = "", **changes: Any) -> Run:

@@ -18,6 +18,10 @@ class Work:
     done: str | None = None
     error: AiecError | None = None
 
+    @property
+    def over(self) -> bool:
+        return self.done is not None or self.error is not None
+
 
 class Works(Protocol):
     def start(self, key: str, work: Callable[[Say], Awaitable[str]]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sandbox.kubernetes.errors import ApiError, bad_request, not_found
 from sandbox.kubernetes.objects import Object
 from sandbox.kubernetes.resources import PODS
 from sandbox.kubernetes.store import Store
+
+_AND_AT_LAST = '"$@"; code=$?; printf %s "$0"; exit $code'
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class Answer:
 
     `stdout` is written `times` times over; `reads_stdin` waits for the end of the input first; `cut_after` breaks the connection after so many
     bytes of output, without a status; `seconds` pass, by the machine's time, when `after` bytes are written; `missing`: there is no such program.
+    `end` is what a shell writes behind its output, which does not arrive when it `loses_end`; `whole`: only where there is no shell around it.
     """
 
     command: str
@@ -31,6 +34,9 @@ class Answer:
     cut_after: int | None = None
     seconds: float = 0.0
     after: int = 0
+    loses_end: bool = False
+    whole: bool = False
+    end: bytes = b""
     missing: bool = False
 
     def matches(self, namespace: str, pod: str, command: Sequence[str]) -> bool:
@@ -48,6 +54,16 @@ class Call:
     command: tuple[str, ...]
     stdin: bytes = b""
     image: str = ""
+    mark: bytes = b""
+
+    def after(self, answer: Answer | None) -> Answer | None:
+        """Returns what the shell makes of the command's answer, where there is one around it."""
+        if not self.mark:
+            return answer
+        if answer is None or answer.missing:
+            said = f"sh: 1: {self.command[0]}: not found\n".encode()
+            return Answer("", stderr=said, exit_code=127, end=self.mark)
+        return answer if answer.loses_end else replace(answer, end=self.mark)
 
 
 Program = Callable[[Call], Answer | None]
@@ -86,14 +102,26 @@ class Execs:
             why = f'unable to upgrade connection: container not found ("{container}")'
             raise ApiError(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
         image = next(entry["image"] for entry in found["spec"]["containers"] if entry["name"] == container)
-        made = Call(namespace, pod, container, tuple(command), image=image)
+        inner, mark = _within(command)
+        arranged = next((answer for answer in self._answers if answer.matches(namespace, pod, inner) and not (mark and answer.whole)), None)
+        if arranged is None and mark:
+            arranged = next((answer for answer in self._answers if answer.matches(namespace, pod, command)), None)
+            inner, mark = (command, b"") if arranged is not None else (inner, mark)
+        made = Call(namespace, pod, container, tuple(inner), image=image, mark=mark)
         self.calls.append(made)
-        return made, next((answer for answer in self._answers if answer.matches(namespace, pod, command)), None)
+        return made, made.after(arranged) if arranged is not None else None
 
     def program(self, call: Call) -> Answer | None:
         """Returns what the command of a call does by itself, once its input is there."""
         found = next((program for word, program in self._programs.items() if word in call.image), None)
-        return found(call) if found is not None else None
+        return call.after(found(call) if found is not None else None)
+
+
+def _within(command: Sequence[str]) -> tuple[Sequence[str], bytes]:
+    """Returns the command that the one shell script runs which is understood, and the mark that it writes behind what that writes."""
+    if tuple(command[:3]) == ("sh", "-c", _AND_AT_LAST):
+        return command[4:], command[3].encode()
+    return command, b""
 
 
 def _running(pod: Object, container: str) -> bool:

@@ -153,7 +153,7 @@ async def _run(cluster: Cluster, socket: WebSocket, protocol: str, asked: Reques
 
 def _output(answer: execs.Answer) -> Iterator[tuple[int, bytes]]:
     """The output in pieces of at most CHUNK, made as they are sent: a large one is never held whole."""
-    for channel, data, times in ((STDOUT, answer.stdout, answer.times), (STDERR, answer.stderr, 1)):
+    for channel, data, times in ((STDOUT, answer.stdout, answer.times), (STDERR, answer.stderr, 1), (STDOUT, answer.end, 1)):
         for _ in range(times):
             for start in range(0, len(data), CHUNK):
                 yield channel, data[start : start + CHUNK]

@@ -60,6 +60,51 @@ async def test_a_command_that_fails_says_why_and_is_not_taken_back(bot: Stage) -
     assert "what reindex did is not known, and not taken back" in await bot.senior.says("/aiec rollback prod --operation op-1")
 
 
+async def test_an_output_that_does_not_fit_is_a_file_in_the_thread_without_secrets(bot: Stage) -> None:
+    answers(bot, "reindexdb", "".join(f"index {number} of orders, password=hunter{number}\n" for number in range(500)))
+    await approved(bot, "/aiec run prod reindex")
+    assert "index 499 of orders, password=[secret] (all of it is in the thread)" in bot.last()
+    parent = [message for message in bot.slack.messages("devops") if message.app and not message.is_reply][-1]
+    (file,) = [file for reply in bot.slack.thread(parent) for file in reply.files]
+    assert file["title"] == "reindex-prod-20261123-140000.log"
+    text = bot.slack.files[file["id"]].content.decode()
+    assert text.startswith("index 0 of orders, password=[secret]\n")
+    assert (text.count("\n"), "hunter" in text) == (500, False)
+
+
+async def test_an_end_of_the_output_that_does_not_arrive_is_said(bot: Stage) -> None:
+    answers(bot, "reindexdb", "reindexing orders\n", loses_end=True)
+    await approved(bot, "/aiec run prod reindex")
+    assert "✅ done" in bot.last()
+    assert "[what was written after this did not arrive]" in bot.last()
+
+
+async def test_while_it_runs_it_is_shown_and_a_bot_that_was_gone_does_not_run_it_again(bot: Stage) -> None:
+    answers(bot, "reindexdb", "done", seconds=30)
+    await bot.senior.says("/aiec run prod reindex")
+    await bot.slack.clicks("lead", bot.message_with("Approve"), "Approve")
+    while not ran(bot):
+        await bot.bot.engine.settle()
+    bot.world.clock.advance(4)
+    await bot.bot.engine.settle()
+    assert "`postgres` runs in postgres-0" in bot.last()
+    await bot.dead(minutes=1)
+    await bot.forward(4)
+    assert "whether reindex ran to its end is not known: aiec was stopped while it ran" in bot.last()
+    assert len(ran(bot)) == 1
+
+
+async def test_cancelled_it_is_left_alone_and_said(bot: Stage) -> None:
+    answers(bot, "reindexdb", "done", seconds=30)
+    await bot.senior.says("/aiec run prod reindex")
+    await bot.slack.clicks("lead", bot.message_with("Approve"), "Approve")
+    while not ran(bot):
+        await bot.bot.engine.settle()
+    await bot.slack.clicks("senior", bot.message_with("Cancel"), "Cancel")
+    await bot.forward(4)
+    assert "reindex may still run there, and no command takes it back" in bot.last()
+
+
 async def test_a_program_that_is_not_there_is_named(bot: Stage) -> None:
     await approved(bot, "/aiec run prod reindex")
     assert "There is no `reindexdb` in the container of postgres-0" in bot.last()

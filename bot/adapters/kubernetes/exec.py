@@ -14,7 +14,7 @@ from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 
 from bot.adapters.kubernetes.api import Api
 from bot.adapters.kubernetes.errors import Call
-from bot.core.errors import CommandFailed, Invalid, Unavailable
+from bot.core.errors import CommandFailed, Invalid, NoProgram, Unavailable
 from bot.core.ports import Json, Output
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -110,7 +110,7 @@ def _judge(status: Json, command: Sequence[str], pod: str, said: str) -> None:
     message = str(status.get("message") or json.dumps(status))
     exit_code = _exit_code(status, message)
     if exit_code is None and any(words in message for words in _NOT_THERE):
-        raise CommandFailed(f"There is no `{command[0]}` in the container of {pod}.", None, said, "Use an image that has it.")
+        raise NoProgram(f"There is no `{command[0]}` in the container of {pod}.", None, said, "Use an image that has it.")
     how = f"ended with exit code {exit_code}" if exit_code is not None else f"failed: {message}"
     last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
     raise CommandFailed(f"`{command[0]}` in {pod} {how}{f': {last}' if last else ''}", exit_code, said)
