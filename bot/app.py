@@ -17,6 +17,7 @@ from bot.adapters.backups.seal import Seal
 from bot.adapters.drawing import open_drawing
 from bot.adapters.email import SmtpMailer
 from bot.adapters.github import open_github
+from bot.adapters.github_issues import GitHubIssues
 from bot.adapters.kubernetes import connect
 from bot.adapters.pagerduty import PagerDutyPager, open_connection
 from bot.adapters.prober import open_prober
@@ -74,15 +75,16 @@ async def connected(settings: Settings, environments: Collection[str] | None = N
             chat = await stack.enter_async_context(open_chat(token, mention=mention, base_url=settings.slack_api_url, draw=draw))
         metrics = await stack.enter_async_context(open_prometheus(settings.prometheus_url)) if settings.prometheus_url is not None else None
         alerting = await stack.enter_async_context(open_alertmanager(settings.alertmanager_url)) if settings.alertmanager_url is not None else None
-        code = None
+        code, issues = None, None
         if settings.config.github is not None:
             code = await stack.enter_async_context(open_github(settings.github_api_url, settings.github_token))
+            issues = GitHubIssues(code) if settings.config.github.issues is not None else None
         pager = await stack.enter_async_context(_pager(settings))
         backups = await stack.enter_async_context(open_backups(settings.backup_url)) if settings.backup_url is not None else None
         scratch = Server(settings.verify_url.get_secret_value()) if settings.verify_url is not None else None
         seal = Seal(settings.backup_key.get_secret_value()).close if settings.backup_key is not None else None
         books, mailer, grafana = shelf(settings.runbook_folders()), _mailer(settings), settings.grafana_url or ""
-        yield Ports(clusters, registry, prober, chat, metrics, pager, alerting, code, books, mailer, grafana, backups, scratch, seal)
+        yield Ports(clusters, registry, prober, chat, metrics, pager, alerting, code, books, mailer, grafana, backups, scratch, seal, issues=issues)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from bot.core.alerting import Alerting
 from bot.core.backups import Backups, Scratch
 from bot.core.codehost import CodeHost
 from bot.core.config import Config
+from bot.core.issues import Issues
 from bot.core.pager import Pager
 from bot.core.ports import Chat, Cluster, Mailer, Metrics, Prober, Registry, World
 from bot.core.request import Actor
@@ -46,6 +47,7 @@ class Ports:
     backups: Backups | None = None
     scratch: Scratch | None = None
     seal: Callable[[bytes], bytes] | None = None
+    issues: Issues | None = None
 
 
 class Bot:

@@ -15,6 +15,7 @@ from bot.checks.configuration import configuration, parts
 from bot.checks.database import database
 from bot.checks.finding import Finding, Level, failed, fails, wrong
 from bot.checks.github import github
+from bot.checks.issues import issues
 from bot.checks.kubernetes import environment
 from bot.checks.live import live
 from bot.checks.outside import email, gates, health, prometheus, repository
@@ -80,6 +81,7 @@ def _questions(settings: Settings, ports: Ports, live_too: bool) -> Iterator[Que
     if ports.backups is not None and config.backup.database is not None:
         yield f"backups {config.backup.database.env}", _rights(settings, config.backup.database.env)
     yield "github", github(config, ports.code)
+    yield "github issues", issues(settings, ports.code, ports.issues)
     yield "runbooks", runbooks(config, ports.shelf)
     if live_too:
         yield "live", live(settings)

@@ -21,6 +21,7 @@ from bot.store.incident_tables import AlertRow, ChannelRow, IncidentRow
 from bot.store.tables import MessageRow
 from bot.store.transaction import Message, Transaction
 from escalation.action import Fired, Item, State, about, buttons, came_of, card, preventing
+from escalation.book import MACHINE
 from escalation.circle import slack_of
 from escalation.incident import Incident
 from escalation.reminders import next_reminder
@@ -79,6 +80,8 @@ def add(tx: Transaction, config: Config, incident: Incident, text: str, owner: s
     due = due or tx.now + (config.postmortem or Postmortem()).action_items_due
     row = ActionRow(incident=incident.number, text=text, owner=owner, due_at=due, created_at=tx.now, created_by=actor, reminded_at=tx.now)
     row.alerts = known_by(tx, row)
+    if config.github is not None and config.github.issues is not None and not incident.private:
+        row.repository, row.sync_at = config.github.issues, tx.now
     _plan(config, row, tx.now)
     tx.save(row)
     _record(tx, row, "added", actor, owner=owner, due=due.isoformat())
@@ -153,6 +156,24 @@ def _plan(config: Config, row: ActionRow, now: datetime) -> None:
     row.remind_at = next_reminder(row.due_at, config.postmortem.remind, row.reminded_at) if config.postmortem is not None and wanted else None
 
 
+def in_step(row: ActionRow) -> bool:
+    """Tells whether an item's issue is as the item is; one that was deleted is not made anew."""
+    if not row.repository or row.issue_state == "gone":
+        return True
+    is_open = row.state == State.OPEN
+    return not is_open if row.issue is None else (row.issue_state == "open") == is_open
+
+
+def issue_is(tx: Transaction, config: Config, row: ActionRow, what: str) -> None:
+    """Writes down what became of an item's issue, and shows it where the item is shown."""
+    _record(tx, row, "issue", MACHINE, issue=row.url, what=what)
+    row.url = "" if what == "gone" else row.url
+    tx.save(row)
+    found = tx.get(IncidentRow, row.incident)
+    assert found is not None
+    _show(tx, config, Incident.model_validate(found.document), row)
+
+
 def _record(tx: Transaction, row: ActionRow, kind: str, actor: str, **data: Any) -> None:
     tx.record(Event(kind=f"action.{kind}", subject=f"#{row.incident}", actor=actor, data={"action": row.name, "text": row.text, **data}))
 
@@ -160,6 +181,7 @@ def _record(tx: Transaction, row: ActionRow, kind: str, actor: str, **data: Any)
 def _changed(tx: Transaction, config: Config, row: ActionRow, said: Line) -> None:
     """Saves what became of an item, and says it wherever it is shown."""
     _plan(config, row, tx.now)
+    row.sync_at = row.sync_at if in_step(row) else row.sync_at or tx.now
     tx.save(row)
     found = tx.get(IncidentRow, row.incident)
     assert found is not None

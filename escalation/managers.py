@@ -12,6 +12,7 @@ from escalation.channels import ChannelManager
 from escalation.digest import DigestManager
 from escalation.evidence import EvidenceManager
 from escalation.handover import HandoverManager
+from escalation.issues import IssueManager
 from escalation.maintenance import MaintenanceManager
 from escalation.manager import EscalationManager
 from escalation.notices import NoticeManager
@@ -41,6 +42,7 @@ def managers(bot: Bot) -> Sequence[Manager]:
         DigestManager(store, config),
         *([TrendManager(store, config, trends)] if trends is not None else []),
         ActionManager(store, config),
+        *([IssueManager(store, config, ports.issues)] if ports.issues is not None else []),
         *([BackupManager(store, config, bot.door.submit)] if ports.backups is not None else []),
         CardManager(store, config),
         EvidenceManager(store, config, bot.world),

@@ -86,6 +86,7 @@ _SAYINGS: dict[str, Callable[[str, Data], str]] = {
     "action.due": lambda actor, data: f"{data.get('action')} is due {str(data.get('due', ''))[:10]}, says {actor}",
     "action.done": lambda actor, data: _because(f"{data.get('action')} is done, says {actor}", data),
     "action.dropped": lambda actor, data: _because(f"{actor} dropped {data.get('action')}", data),
+    "action.issue": lambda actor, data: f"the issue of {data.get('action')} is {data.get('what')}: {data.get('issue')}",
     "action.reopened": lambda actor, data: f"{data.get('action')} is open again, says {actor}",
     "alert.opened": lambda actor, data: f"alert {data.get('alert')} fires",
     "alert.merged": lambda actor, data: f"alert {data.get('alert')} fires as well",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 from sqlmodel import col, select
 
 from bot import scenario
@@ -17,6 +18,7 @@ from bot.adapters.backups import open_backups
 from bot.adapters.backups.seal import Seal
 from bot.adapters.drawing import open_drawing
 from bot.adapters.github import open_github
+from bot.adapters.github_issues import GitHubIssues
 from bot.adapters.kubernetes import connect
 from bot.adapters.pagerduty import PagerDutyPager, open_connection
 from bot.adapters.prober import open_prober
@@ -229,7 +231,8 @@ async def ports_of(sandbox: Sandbox, config: Config, kubeconfig: Path, *, pictur
         draw = await stack.enter_async_context(open_drawing()) if pictures else None
         chat = await stack.enter_async_context(open_chat(sandbox.world.slack.app.token, mention=mention, base_url=sandbox.urls["slack"], draw=draw))
         metrics = await stack.enter_async_context(open_prometheus(sandbox.urls["prometheus"]))
-        code = await stack.enter_async_context(open_github(sandbox.urls["github"], None))
+        code = await stack.enter_async_context(open_github(sandbox.urls["github"], SecretStr("github_pat_of_stories")))
+        issues = GitHubIssues(code) if config.github is not None and config.github.issues is not None else None
         there = config.escalation.pagerduty if config.escalation else None
         pager = await stack.enter_async_context(pager_of(sandbox, there.service, there.policy)) if there else None
         alerting = await stack.enter_async_context(open_alertmanager(sandbox.urls["alertmanager"]))
@@ -237,7 +240,18 @@ async def ports_of(sandbox: Sandbox, config: Config, kubeconfig: Path, *, pictur
         folder.mkdir(exist_ok=True)
         backups = await stack.enter_async_context(open_backups(folder.as_uri()))
         yield Ports(
-            clusters, registry, prober, chat, metrics, pager, alerting, code=code, shelf=Folders([RUNBOOKS, own]), backups=backups, seal=Seal(BACKUP_KEY).close
+            clusters,
+            registry,
+            prober,
+            chat,
+            metrics,
+            pager,
+            alerting,
+            code=code,
+            shelf=Folders([RUNBOOKS, own]),
+            backups=backups,
+            seal=Seal(BACKUP_KEY).close,
+            issues=issues,
         )
 
 

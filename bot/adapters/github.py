@@ -1,4 +1,6 @@
-"""GitHub's REST API, version 2022-11-28 (docs.github.com/rest): tags, commit statuses, check runs, workflows and their runs. Only reads."""
+"""GitHub's REST API, version 2022-11-28 (docs.github.com/rest): tags, commit statuses, check runs, workflows and their runs. What writes there
+(`github_issues`) goes by its `ask`.
+"""
 
 import asyncio
 import json
@@ -13,7 +15,7 @@ from pydantic import SecretStr
 
 from bot.adapters.http import FAILURES, USER_AGENT, next_page, read, retry_after, tls, why
 from bot.core.codehost import Check, Repository, Run, Workflow
-from bot.core.errors import AiecError, Forbidden, NotFound, Throttled, Unauthenticated, Unavailable
+from bot.core.errors import AiecError, Forbidden, Invalid, NotFound, Throttled, Unauthenticated, Unavailable
 from bot.core.text import cut, duration
 
 Json = dict[str, Any]
@@ -53,9 +55,9 @@ class GitHub:
 
     async def repository(self, name: str) -> Repository:
         """Raises NotFound, in words that tell a repository that is hidden from us from one that is not there, as far as GitHub does."""
-        response, body = await self._ask(f"repos/{name}")
+        response, body = await self.ask(f"repos/{name}")
         if response.status_code == 404:
-            raise self._unseen(name)
+            raise self.unseen(name)
         try:
             return Repository(str(body["full_name"]), str(body["default_branch"]), bool(body["private"]), _expiry(response))
         except (TypeError, KeyError) as error:
@@ -70,7 +72,7 @@ class GitHub:
             raise self._silent(error) from error
 
     async def _commit(self, repository: str, tag: str) -> str | None:
-        response, body = await self._ask(f"repos/{repository}/git/ref/tags/{quote(tag)}")
+        response, body = await self.ask(f"repos/{repository}/git/ref/tags/{quote(tag)}")
         if response.status_code in (404, 409):
             await self.repository(repository)
             return None
@@ -81,37 +83,40 @@ class GitHub:
                 raise self._nonsense() from error
             if kind != "tag":
                 return sha if kind == "commit" else None
-            _, body = await self._ask(f"repos/{repository}/git/tags/{sha}")
+            _, body = await self.ask(f"repos/{repository}/git/tags/{sha}")
         return None
 
     async def statuses(self, repository: str, commit: str) -> list[Check]:
         """Of each context GitHub shows the newest status; `pending` is not finished."""
-        return await self._all(repository, f"commits/{quote(commit)}/status", "statuses", _status)
+        return await self.listed(repository, f"commits/{quote(commit)}/status", "statuses", _status)
 
     async def check_runs(self, repository: str, commit: str) -> list[Check]:
         """The latest ones, as GitHub filters them."""
-        return await self._all(repository, f"commits/{quote(commit)}/check-runs", "check_runs", _check_run)
+        return await self.listed(repository, f"commits/{quote(commit)}/check-runs", "check_runs", _check_run)
 
     async def workflows(self, repository: str) -> list[Workflow]:
         """Deleted ones are left out."""
-        found = await self._all(repository, "actions/workflows", "workflows", lambda one: (_workflow(one), one["state"]))
+        found = await self.listed(repository, "actions/workflows", "workflows", lambda one: (_workflow(one), one["state"]))
         return [workflow for workflow, state in found if state != "deleted"]
 
     async def runs(self, repository: str, commit: str) -> list[Run]:
         """Also runs that were started by hand, or by another event, on that commit."""
-        return await self._all(repository, f"actions/runs?head_sha={quote(commit)}", "workflow_runs", _run)
+        return await self.listed(repository, f"actions/runs?head_sha={quote(commit)}", "workflow_runs", _run)
 
-    async def _all(self, repository: str, path: str, key: str, make: Callable[[Json], T]) -> list[T]:
-        """Returns what `make` makes of the members of the lists that stand under `key`, of all pages. A list that cannot be read to its end is no answer."""
+    async def listed(self, repository: str, path: str, key: str | None, make: Callable[[Json], T]) -> list[T]:
+        """Returns what `make` makes of the members of the lists that stand under `key` (None: that the answers are), of all pages. A list that cannot be read
+        to its end is no answer."""
         url: str | httpx.URL = f"repos/{repository}/{path}{'&' if '?' in path else '?'}per_page={PAGE}"
         found: list[T] = []
         try:
             async with asyncio.timeout(self._time_limit):
                 for _ in range(MAX_PAGES):
-                    response, body = await self._ask(url)
+                    response, body = await self.ask(url)
                     if response.status_code == 404:
-                        raise self._unseen(repository)
-                    found += [make(one) for one in body[key]]
+                        raise self.unseen(repository)
+                    if response.status_code == 410:
+                        raise self.switched_off(repository)
+                    found += [make(one) for one in (body if key is None else body[key])]
                     if "next" not in response.links:
                         return found
                     url = next_page(response) or ""
@@ -121,24 +126,34 @@ class GitHub:
             raise self._silent(error) from error
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise self._nonsense() from error
-        raise Unavailable(f"GitHub ({self._host}) lists more than {MAX_PAGES * PAGE} {key.replace('_', ' ')} for {repository}; they were not all read.")
+        what = (key or "issues").replace("_", " ")
+        raise Unavailable(f"GitHub ({self._host}) lists more than {MAX_PAGES * PAGE} {what} for {repository}; they were not all read.")
 
-    async def _ask(self, url: str | httpx.URL) -> tuple[httpx.Response, Json]:
-        """Returns an answer that is a success, a 404 or a 409 (of an empty repository), and its body. Raises what any other means."""
+    async def ask(self, url: str | httpx.URL, method: str = "GET", content: Json | None = None) -> tuple[httpx.Response, Any]:
+        """Returns an answer that is a success, a 404, a 409 (of an empty repository) or a 410, and its body. Raises what any other means."""
         try:
-            async with asyncio.timeout(self._time_limit), self._client.stream("GET", url) as response:
-                content = await read(response, ANSWER_LIMIT)
+            async with asyncio.timeout(self._time_limit), self._client.stream(method, url, json=content) as response:
+                answer = await read(response, ANSWER_LIMIT)
         except FAILURES as error:
             raise self._silent(error) from error
-        body = _json(content)
-        if response.status_code not in (404, 409) and not response.is_success:
-            raise self._refused(response, str((body or {}).get("message", "")))
+        body = _json(answer)
+        if response.status_code not in (404, 409, 410) and not response.is_success:
+            raise self._refused(response, str(body.get("message", "")) if isinstance(body, dict) else "")
         if body is None:
             raise self._nonsense()
         return response, body
 
+    def read(self, make: Callable[[Json], T], body: Any) -> T:
+        """Returns what `make` makes of an answer. Raises Unavailable where that is nothing that GitHub answers."""
+        try:
+            return make(body)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise self._nonsense() from error
+
     def _refused(self, response: httpx.Response, said: str) -> AiecError:
         status, host = response.status_code, self._host
+        if status == 422 and response.request.method != "GET":
+            return Invalid(f"GitHub ({host}) does not take it: {cut(said, 120) or 'no reason given'}.")
         if status in (403, 429) and (wait := _wait(response, said)) is not None:
             more = " Without GITHUB_TOKEN it answers 60 requests an hour." if self._anonymous else ""
             return Throttled(f"GitHub ({host}) asks to wait for {duration(wait)} (rate limit).{more}", wait)
@@ -150,13 +165,17 @@ class GitHub:
             return Forbidden(text, f"Give the token the permission `{needed}`." if needed else "See docs/configuration.md for what the token needs.")
         return Unavailable(f"GitHub ({host}) does not answer the question: {cut(said, 120) or 'no reason given'} (HTTP {status}).", _HINT)
 
-    def _unseen(self, repository: str) -> NotFound:
+    def unseen(self, repository: str) -> NotFound:
         """What a 404 on something of a repository means: GitHub answers it for what is hidden from us as well."""
         if self._anonymous:
             text = f"{repository} does not exist at GitHub ({self._host}), or is private, which cannot be told apart without GITHUB_TOKEN."
             return NotFound(text, "Set GITHUB_TOKEN, or correct the repository in aiec.yaml.")
         text = f"{repository} does not exist at GitHub ({self._host}), or GITHUB_TOKEN may not see it."
         return NotFound(text, "Correct the repository in aiec.yaml, or give the token access to it.")
+
+    def switched_off(self, repository: str) -> Invalid:
+        """What a 410 on the issues of a repository means."""
+        return Invalid(f"{repository} has its issues switched off at GitHub ({self._host}).", "Switch them on, or correct `github.issues` in aiec.yaml.")
 
     def _silent(self, error: Exception) -> Unavailable:
         return Unavailable(f"GitHub ({self._host}) cannot be asked: {why(error)}.", _HINT)
@@ -165,12 +184,11 @@ class GitHub:
         return Unavailable(f"GitHub ({self._host}) answers with something that is not what its documentation says.", "Is GITHUB_API_URL right?")
 
 
-def _json(content: bytes) -> Json | None:
+def _json(content: bytes) -> Any:
     try:
-        document = json.loads(content)
+        return json.loads(content)
     except ValueError:
         return None
-    return document if isinstance(document, dict) else None
 
 
 def _status(one: Json) -> Check:

@@ -132,12 +132,13 @@ class Replicas(Frozen):
 
 class GitHub(Frozen):
     """Where versions come from: the tag `tag` of `repository`. `ci`: whether what was said of its commit must be green before a deploy; `workflows` leaves out
-    the check runs, which not every token may read.
+    the check runs, which not every token may read. `issues`: the repository in which each action item has an issue.
     """
 
     repository: Repository
     ci: Annotated[Literal["workflows"] | Flag, expects("true, false or workflows")] = True
     tag: TagForm = "{version}"
+    issues: Repository | None = None
     when_unseen: Unseen = "fail"
 
 

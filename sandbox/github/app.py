@@ -1,9 +1,10 @@
-"""GitHub's REST API (docs.github.com/rest, version 2022-11-28): git references and tags, commit statuses, check runs, workflows and their runs."""
+"""GitHub's REST API (docs.github.com/rest, version 2022-11-28): git references and tags, commit statuses, check runs, workflows and their runs, and issues."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -11,35 +12,35 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.github import wire
+from sandbox.github import issues, wire
+from sandbox.github.refusal import Refusal
 from sandbox.github.state import HOURLY, GitHub, Repository, Run, Status
 
 T = TypeVar("T")
 Json = dict[str, Any]
-Answer = Callable[[GitHub, Repository, Request], tuple[Json, str]]
+Answer = Callable[[GitHub, Repository, Request], tuple[Json | list[Json], str]]
 """Returns the body and the `Link` header (empty: there is one page)."""
 
 PAGE, MOST = 30, 100
 DOCS = "https://docs.github.com/rest"
-
-
-class Refusal(Exception):
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.headers = status, headers or {}
+BOT = "aiec-bot"
+"""Whoever holds a token."""
 
 
 def asgi(github: GitHub) -> Starlette:
     """The application."""
 
-    def route(path: str, permission: str, answer: Answer) -> Route:
+    def route(path: str, permission: str, answer: Answer, method: str = "GET") -> Route:
         async def serve(request: Request) -> Response:
             limits = _limits(github)
             where = _readable(github, request, permission)
+            if method != "GET":
+                _writable(github, request, permission)
+                request.state.given = _given(await request.body())
             body, link = answer(github, where, request)
-            return _json(body, 200, limits | ({"Link": link} if link else {}) | _token_headers(github, request))
+            return _json(body, 201 if method == "POST" else 200, limits | ({"Link": link} if link else {}) | _token_headers(github, request))
 
-        return Route(f"/repos/{{owner}}/{{name}}{path}", serve, methods=["GET"])
+        return Route(f"/repos/{{owner}}/{{name}}{path}", serve, methods=[method])
 
     return Starlette(
         routes=[
@@ -51,12 +52,16 @@ def asgi(github: GitHub) -> Starlette:
             route("/actions/workflows", "actions", _workflows),
             route("/actions/workflows/{workflow}/runs", "actions", _runs_of),
             route("/actions/runs", "actions", _runs),
+            route("/issues", "issues", _issues),
+            route("/issues", "issues", _create_issue, "POST"),
+            route("/issues/{number}", "issues", _issue),
+            route("/issues/{number}", "issues", _change_issue, "PATCH"),
         ],
         exception_handlers={Refusal: _refused, 404: _refused, 405: _refused},
     )
 
 
-def _json(body: Json, status: int, headers: dict[str, str]) -> Response:
+def _json(body: Json | list[Json], status: int, headers: dict[str, str]) -> Response:
     return Response(json.dumps(body), status, headers, "application/json; charset=utf-8")
 
 
@@ -104,6 +109,20 @@ def _readable(github: GitHub, request: Request, permission: str) -> Repository:
     if where.private and permission and not github.may(token, permission):
         raise Refusal(403, "Resource not accessible by personal access token", {"x-accepted-github-permissions": f"{permission}=read"})
     return where
+
+
+def _writable(github: GitHub, request: Request, permission: str) -> None:
+    if (token := _token(request)) is None:
+        raise Refusal(401, "Requires authentication")
+    if not github.may(token, permission):
+        raise Refusal(403, "Resource not accessible by personal access token", {"x-accepted-github-permissions": f"{permission}=write"})
+
+
+def _given(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise Refusal(400, "Problems parsing JSON") from None
 
 
 def _commit(github: GitHub, where: Repository, request: Request) -> str:
@@ -180,3 +199,22 @@ def _listed(where: Repository, request: Request, runs: Sequence[Run]) -> tuple[J
     found = [run for run in runs[::-1] if sha in (None, run.sha)]
     shown, link = _page(request, found)
     return {"total_count": len(found), "workflow_runs": [wire.run(where, one) for one in shown]}, link
+
+
+def _issues(github: GitHub, where: Repository, request: Request) -> tuple[list[Json], str]:
+    since = request.query_params.get("since")
+    found = issues.listed(where, request.query_params.get("state", "open"), datetime.fromisoformat(since) if since else None)
+    shown, link = _page(request, found)
+    return [issues.wire(where, one) for one in shown], link
+
+
+def _create_issue(github: GitHub, where: Repository, request: Request) -> tuple[Json, str]:
+    return issues.create(where, request.state.given, BOT, github.clock.now()), ""
+
+
+def _issue(github: GitHub, where: Repository, request: Request) -> tuple[Json, str]:
+    return issues.wire(where, issues.one(where, request.path_params["number"])), ""
+
+
+def _change_issue(github: GitHub, where: Repository, request: Request) -> tuple[Json, str]:
+    return issues.change(where, request.path_params["number"], request.state.given, BOT, github.clock.now()), ""

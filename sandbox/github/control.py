@@ -12,7 +12,7 @@ from sandbox.github import wire
 from sandbox.github.state import GitHub
 from sandbox.routes import route
 
-Permission = Literal["actions", "checks", "contents", "statuses"]
+Permission = Literal["actions", "checks", "contents", "issues", "statuses"]
 RunState = Literal["queued", "in_progress", "completed", "waiting", "requested", "pending"]
 Conclusion = Literal[
     "success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required", "stale", "startup_failure"
@@ -75,8 +75,17 @@ class _Repository(_Body):
 
 class _Token(_Body):
     token: str
-    may: list[Permission] = ["actions", "checks", "contents", "statuses"]
+    may: list[Permission] = ["actions", "checks", "contents", "issues", "statuses"]
     expires: AwareDatetime | None = None
+
+
+class _Issue(_Body):
+    repository: str
+    number: int | None = None
+    title: str = "something"
+    state: Literal["open", "closed", "deleted"] = "open"
+    reason: Literal["completed", "not_planned"] = "completed"
+    by: str = "octocat"
 
 
 class _Limit(_Body):
@@ -126,6 +135,19 @@ def _check(github: GitHub, body: _Check) -> None:
     github.check(body.repository, body.commit, body.name, status=body.status, conclusion=body.conclusion, app=body.app)
 
 
+def touch(github: GitHub, repository: str, number: int | None, state: str, *, title: str = "", reason: str = "completed", by: str = "octocat") -> int:
+    """Somebody in front of a browser makes an issue, closes it, opens it again or deletes it. KeyError when there is none."""
+    where, now = github[repository], github.clock.now()
+    found = where.issue(title, None, by, now) if number is None else next((one for one in where.issues if one.number == number), None)
+    if found is None:
+        raise KeyError(f"issue {number} in {where.name}")
+    if state == "deleted":
+        found.deleted = True
+    else:
+        found.move(state, reason, by, now)
+    return found.number
+
+
 def control(github: GitHub) -> list[Route]:
     """The routes that look at and change `github`."""
     return [*_contents(github), *_access(github)]
@@ -169,8 +191,14 @@ def _contents(github: GitHub) -> list[Route]:
         """Run a workflow on a commit: {repository, workflow, commit, status?, conclusion?, event?, jobs?, ago?: seconds}. Its jobs are check runs."""
         return {"commit": _run(github, _Run.model_validate_json(await request.body()))}
 
+    async def issue(request: Request) -> Any:
+        """Close an issue as somebody, open it again, or delete it; without a number make one: {repository, number?, title?, state?, reason?, by?}."""
+        body = _Issue.model_validate_json(await request.body())
+        return {"number": touch(github, body.repository, body.number, body.state, title=body.title, reason=body.reason, by=body.by)}
+
     return [
         route("/repositories", listing, "GET"),
+        route("/issues", issue),
         route("/repositories", repository),
         route("/tags", tag),
         route("/statuses", status),
@@ -182,7 +210,7 @@ def _contents(github: GitHub) -> list[Route]:
 
 def _access(github: GitHub) -> list[Route]:
     async def token(request: Request) -> Any:
-        """Declare a token: {token, may?: what it may read of private repositories, expires?}. From then on tokens that were not declared are refused."""
+        """Declare a token: {token, may?: what it may read where that is private, and write, expires?}. From then on other tokens are refused."""
         body = _Token.model_validate_json(await request.body())
         github.tokens[body.token] = frozenset(body.may)
         github.expires.pop(body.token, None)

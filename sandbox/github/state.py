@@ -1,4 +1,6 @@
-"""What the stand-in of GitHub knows: repositories with their tags, commit statuses, check runs, workflows and runs; who may read; how much is left to ask."""
+"""What the stand-in of GitHub knows: repositories with their tags, commit statuses, check runs, workflows and runs, issues; who may
+read and write; how much is left to ask.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from sandbox.clock import Clock
+from sandbox.github.issues import Issue
 
 HOURLY = 5000
 ACTIONS = "github-actions"
@@ -83,6 +86,14 @@ class Repository:
     checks: dict[str, list[CheckRun]] = field(default_factory=dict)
     workflows: list[Workflow] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    has_issues: bool = True
+
+    def issue(self, title: str, body: str | None, user: str, now: datetime, *, pull: bool = False) -> Issue:
+        """Makes an issue, or what is numbered as one: a pull request."""
+        made = Issue(len(self.issues) + 1, title, body, user, now, now, pull=pull)
+        self.issues.append(made)
+        return made
 
 
 class GitHub:
@@ -200,5 +211,5 @@ class GitHub:
         self.left, self.resets = left, self.clock.now() + timedelta(seconds=resets_in)
 
     def may(self, token: str | None, permission: str) -> bool:
-        """Whether the token (a known one) may read that of a private repository."""
+        """Whether the token (a known one) may read that of a private repository, or write it of any."""
         return token is not None and (not self.tokens or permission in self.tokens.get(token, ()))

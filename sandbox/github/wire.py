@@ -161,5 +161,6 @@ def described(github: GitHub, where: Repository) -> Json:
         "statuses": {sha: {one.context: one.state for one in known} for sha, known in where.statuses.items()},
         "checks": {sha: {one.name: one.conclusion or one.status for one in known} for sha, known in where.checks.items()},
         "workflows": {one.name: one.file for one in where.workflows},
+        "issues": {one.number: one.state for one in where.issues if not one.deleted},
         "runs": [{"workflow": one.workflow.name, "commit": one.sha, "result": one.conclusion or one.status} for one in where.runs],
     }

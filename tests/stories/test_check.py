@@ -205,6 +205,20 @@ async def test_a_right_that_the_token_lacks_is_named(checked: Checked) -> None:
     assert await checked.wrong("github") == []
 
 
+async def test_issues_of_action_items_need_a_token_and_a_repository_that_not_everybody_reads(checked: Checked) -> None:
+    checked.data["github"]["issues"] = "aiecommerce/afterwards"
+    assert "GITHUB_TOKEN is not set" in (await checked.wrong("github issues"))[0]
+    checked.environ["GITHUB_TOKEN"] = "github_pat_good"
+    assert "aiecommerce/afterwards does not exist" in (await checked.wrong("github issues"))[0]
+    repository = checked.sandbox.world.github.add("aiecommerce/afterwards")
+    (found,) = await checked.finds(Level.WARNING, "github issues")
+    assert "is public: everybody can read the action items" in found.text
+    repository.private = True
+    assert [one.text for one in await checked.finds(Level.OK, "github issues")] == ["action items have their issues in aiecommerce/afterwards"]
+    repository.has_issues = False
+    assert "issues switched off" in (await checked.wrong("github issues"))[0]
+
+
 async def test_a_github_that_asks_to_wait_is_wrong(checked: Checked) -> None:
     checked.sandbox.world.github.limit(0, 600)
     assert "asks to wait for" in (await checked.wrong("github"))[0]

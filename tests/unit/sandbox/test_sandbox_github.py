@@ -41,6 +41,7 @@ async def test_everything_is_arranged_over_http(far: Any) -> None:
         "statuses": {sha: {"ci/x": "pending"}},
         "checks": {sha: {"lint": "skipped", "a": "in_progress", "b": "in_progress"}},
         "workflows": {"tests": "t.yaml"},
+        "issues": {},
         "runs": [{"workflow": "tests", "commit": sha, "result": "in_progress"}],
     }
     other = "/github/repos/acme/other"
