@@ -17,12 +17,14 @@ from bot.core.steps import CHANGE_CAUSE, annotations, short
 from bot.core.workload import container_image, containers, readiness
 from bot.store.tables import LockRow
 from bot.store.transaction import Transaction
+from commands.action.mine import owed
 from commands.arguments import Environment
 from commands.incident.mine import waiting
 from commands.incident.target import known
 from commands.operations import rows, under_way
 from commands.preflight.records import declared
 from escalation.card import row
+from escalation.reminders import standing
 
 LISTED = 10
 """Incidents that the overview shows; `/aiec incident list` has the others."""
@@ -128,13 +130,15 @@ async def _overview(arguments: OverviewArguments, context: Context) -> Card:
     mine = [operation.name for operation in waiting_for(operations, context)]
     lines = [said for said in holds if said]
     lines += [(f"Waits for you: {text}",) for _, text in asked]
+    todo = await context.store.read(lambda tx: owed(tx, context))
+    lines += [(f"Waits for you: {item.name} is {standing(item.due, context.now)}: {item.text} (`/aiec action done {item.name}`)",) for item in todo[:LISTED]]
     if mine:
         lines.append((f"Waits for you: {', '.join(mine)} (`/aiec approve {mine[0]}`)",))
     parts = [_count(len(incidents), "incident", "open"), _count(len(operations), "operation", "under way")]
     headline = ", ".join(part for part in parts if part) or "Nothing is going on"
     lines.append(("`/aiec status` shows what runs, `/aiec help` what you may do.",))
     listed = (*(row(incident) for incident in incidents[:LISTED]), *rows(operations))
-    return Card(state=State.NEEDS_YOU if mine or asked else None, headline=line(Bold(text=headline)), lines=tuple(lines), rows=listed)
+    return Card(state=State.NEEDS_YOU if mine or asked or todo else None, headline=line(Bold(text=headline)), lines=tuple(lines), rows=listed)
 
 
 def _count(number: int, noun: str, what: str) -> str:

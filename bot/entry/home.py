@@ -6,14 +6,16 @@ from bot.core.card import Action, Card
 from bot.core.operation_card import operation_card
 from bot.core.request import Actor, Origin, Request
 from bot.store.transaction import Transaction
+from commands.action.mine import owed
 from commands.incident.mine import waiting
 from commands.look import waiting_for
 from commands.operations import under_way
+from escalation import action
 from escalation.card import incident_card
 from escalation.view import paging_of, room_of, runbooks_of
 
 SHOWN = 10
-"""Incidents and operations that are shown with their buttons; more are counted in the overview."""
+"""Incidents, operations and action items that are shown with their buttons; more are counted in the overview."""
 
 
 async def home(bot: Bot, actor: Actor, groups: frozenset[str] | None) -> tuple[Card, ...]:
@@ -25,7 +27,8 @@ async def home(bot: Bot, actor: Actor, groups: frozenset[str] | None) -> tuple[C
         return (helped or Card(headline=("You may not look here yet: ask those who keep `permissions` of aiec.yaml.",)),)
     mine = waiting_for(await bot.store.read(under_way), context)
     incidents = await bot.store.read(lambda tx: _incidents(tx, context)) if context.allows("incident.list", None).allowed else []
-    waiting_cards = (*incidents, *(operation_card(operation) for operation in mine))
+    todo = await bot.store.read(lambda tx: owed(tx, context))
+    waiting_cards = (*incidents, *(operation_card(operation) for operation in mine), *(action.card(item) for item in todo))
     return (_opened(overview, context), *waiting_cards[:SHOWN], *((helped,) if helped else ()))
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from bot.entry.hooks import BotHooks
 from tests.harness import Stage, said
 from tests.stories.test_alerts import notification
+from tests.stories.test_in_slack import opens_home
+from tests.stories.test_in_slack import shown as on_view
 
 DECLARE = "/aiec incident declare SEV3 error rate 12 % --service gateway"
 ADD = '/aiec action add #1 "raise the pool size" @senior'
@@ -47,6 +49,19 @@ async def test_its_owner_is_reminded_before_when_and_after_it_is_due_and_then_th
     buttons = [message.buttons for message in bot.slack.messages("@senior")]
     assert buttons[-1] == ["Done", "Assign to…", "Later"]
     assert buttons[:-1] == [[]] * 5, "only the last one asks"
+
+
+async def test_what_is_due_stands_with_what_waits_for_him(bot: Stage) -> None:
+    await with_item(bot)
+    assert "Waits for you" not in await bot.senior.says("/aiec")
+    await jump(bot, 2 * DAY + HOUR)
+    shown = await bot.senior.says("/aiec")
+    assert "⚠️ needs you" in shown
+    assert "Waits for you: act-1 is 1 h overdue: raise the pool size (`/aiec action done act-1`)" in shown
+    assert "act-1" not in await bot.engineer.says("/aiec")
+    home = on_view(await opens_home(bot, bot.senior))
+    assert "*act-1*: raise the pool size" in home
+    assert "Assign to…" in home
 
 
 async def test_what_is_done_or_put_off_is_not_reminded_of(bot: Stage) -> None:

@@ -78,6 +78,19 @@ async def test_a_deploy_that_was_put_back_is_5_and_told_in_plain_lines(scene):
 
 
 @pytest.mark.slow
+async def test_action_items_are_written_down_listed_and_done(scene):
+    await as_json(scene, "incident declare SEV3 search is slow")
+    code, found = await as_json(scene, 'action add #1 "an index for search" @senior --due 2d')
+    assert (code, found["state"], found["card"]["headline"].partition(", due")[0]) == (0, "answered", "act-1 is senior's")
+    (row,) = (await as_json(scene, "action list --owner @senior"))[1]["card"]["rows"]
+    assert (row["name"], row["text"].partition(" · ")[0]) == ("act-1", "an index for search")
+    code, found = await as_json(scene, "action done act-9")
+    assert (code, found["error"]["text"]) == (1, "There is no action item act-9.")
+    assert (await as_json(scene, "action done act-1"))[0] == 0
+    assert "No action item is open" in (await scene.aiec("exec", "action list", *ENGINEER))[1]
+
+
+@pytest.mark.slow
 async def test_one_that_waits_for_an_approval_is_4_and_is_approved_and_cancelled_by_name(scene):
     code, found = await as_json(scene, "deploy prod v1.2.0")
     assert (code, found["state"], found["operation"]) == (4, "waiting", "op-1")
