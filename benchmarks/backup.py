@@ -4,7 +4,6 @@ What is measured is what differs: taking the bytes from the API server, hashing 
 """
 
 import asyncio
-import hashlib
 import os
 import resource
 import tempfile
@@ -15,6 +14,7 @@ from benchmarks.process import call, kubectl
 from benchmarks.result import Result
 from bot.adapters.backups import open_backups
 from bot.adapters.kubernetes import KubernetesCluster, connect
+from bot.core.backups import pour
 
 NAMESPACE = "bench-backup"
 POD = "db"
@@ -59,12 +59,9 @@ async def _ours(cluster: KubernetesCluster, pod: str, mebibytes: int) -> float:
     """As a backup is taken: streamed, hashed, flushed to the disk, renamed. Returns seconds."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        digest, size = hashlib.sha256(), 0
+        written = cluster.exec(pod, container="postgres", command=["head", "-c", f"{mebibytes}M", "/dev/zero"])
         async with open_backups(Path(folder).as_uri()) as store, store.create("bench/one.dump") as sink:
-            async for piece in cluster.exec(pod, container="postgres", command=["head", "-c", f"{mebibytes}M", "/dev/zero"]):
-                digest.update(piece.data)
-                size += len(piece.data)
-                await sink.write(piece.data)
+            _, size = await pour((piece.data async for piece in written), sink)
         if size != mebibytes * 1024 * 1024:
             raise RuntimeError(f"{size} bytes came instead of {mebibytes} MiB")
         return time.perf_counter() - start

@@ -3,9 +3,10 @@
 A backup is a file and a description beside it, which is written last: a file without one is what an attempt left behind, and is no backup.
 """
 
+import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -22,6 +23,7 @@ SUFFIXES = {"database": ".dump", "config": ".yaml"}
 ALL_WITHIN = timedelta(days=1)
 """How long before the newest backup all others are kept, whatever else is kept of their day."""
 
+_BLOCK = 1024 * 1024
 _DESCRIPTION = ".json"
 _VERIFIED = ".verified.json"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -130,6 +132,37 @@ def backup_name(kind: str, at: datetime) -> str:
 
 def file_of(environment: str, kind: str, name: str) -> str:
     return f"{environment}/{name}{SUFFIXES[kind]}"
+
+
+async def pour(pieces: AsyncIterator[bytes], sink: Sink, so_far: Callable[[int], None] = lambda _: None) -> tuple[str, int]:
+    """Writes what comes into a file, in blocks: one is hashed and written while the next one is taken. Returns its SHA-256 and how many bytes it has; `so_far`
+    is called with these now and then, and what it raises ends it."""
+    digest, size, waiting = hashlib.sha256(), 0, 0
+    block: list[bytes] = []
+    under_way: asyncio.Task[None] | None = None
+
+    async def put(data: bytes) -> None:
+        await asyncio.to_thread(digest.update, data)
+        await sink.write(data)
+
+    try:
+        async for piece in pieces:
+            block.append(piece)
+            waiting += len(piece)
+            if waiting < _BLOCK:
+                continue
+            if under_way is not None:
+                await under_way
+            so_far(size)
+            under_way = asyncio.create_task(put(b"".join(block)))
+            size, waiting, block = size + waiting, 0, []
+        if under_way is not None:
+            await under_way
+        await put(b"".join(block))
+        return digest.hexdigest(), size + waiting
+    finally:
+        if under_way is not None:
+            await asyncio.gather(under_way, return_exceptions=True)  # its thread may still write
 
 
 async def listed(backups: Backups, environment: str) -> list[Listed]:

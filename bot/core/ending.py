@@ -13,11 +13,12 @@ class Ending:
 
     def take(self, piece: bytes) -> bytes:
         """Returns what is certainly before the mark, of this piece and of those before it."""
-        self._held += piece
         size = len(self._mark)
-        if len(self._held) <= size:
-            return b""
-        passed, self._held = self._held[:-size], self._held[-size:]
+        if len(piece) < size:
+            piece, self._held = self._held + piece, b""
+            passed, self._held = piece[:-size], piece[-size:]
+        else:
+            passed, self._held = self._held + piece[:-size], piece[-size:]
         return passed
 
     @property

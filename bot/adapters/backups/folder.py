@@ -13,6 +13,7 @@ from typing import BinaryIO
 from bot.core.errors import AiecError, Forbidden, Invalid, NotFound, Unavailable
 
 _PIECE = 1024 * 1024
+_FLUSH_EVERY = 32 * 1024 * 1024
 _PARTIAL = ".partial"
 _ATTEMPT = "?" * 8
 
@@ -45,7 +46,7 @@ class Folder:
             await file.finish()
             await asyncio.to_thread(self._publish, partial, target)
         except BaseException:
-            file.close()
+            await file.close()
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise
@@ -126,8 +127,12 @@ class _Trouble:
 
 
 class _File:
+    """What is written goes to the disk while more is written, so that little of it is left to wait for in the end."""
+
     def __init__(self, folder: Folder, file: BinaryIO) -> None:
         self._folder, self._file = folder, file
+        self._since = 0
+        self._flushing: asyncio.Future[None] | None = None
 
     async def write(self, data: bytes) -> None:
         try:
@@ -135,11 +140,21 @@ class _File:
                 await asyncio.to_thread(self._file.write, data)
             else:
                 self._file.write(data)
+            self._since += len(data)
+            if self._since >= _FLUSH_EVERY and (self._flushing is None or self._flushing.done()):
+                await self._flushed()
+                self._since = 0
+                self._flushing = asyncio.ensure_future(asyncio.to_thread(os.fdatasync, self._file.fileno()))
         except OSError as error:
             raise self._folder.error(error) from error
 
+    async def _flushed(self) -> None:
+        if self._flushing is not None:
+            await self._flushing
+
     async def finish(self) -> None:
         try:
+            await self._flushed()
             await asyncio.to_thread(self._flush)
         except OSError as error:
             raise self._folder.error(error) from error
@@ -149,6 +164,8 @@ class _File:
         os.fsync(self._file.fileno())
         self._file.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
         with suppress(OSError):
             self._file.close()

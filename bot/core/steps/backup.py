@@ -1,11 +1,10 @@
 """The step that takes a backup of a database."""
 
-import hashlib
 from datetime import datetime
 from typing import Literal
 
 from bot.core import postgres
-from bot.core.backups import Backup, Backups, Listed, describe, file_of, forget, listed, size_of, superfluous
+from bot.core.backups import Backup, Backups, Listed, describe, file_of, forget, listed, pour, size_of, superfluous
 from bot.core.config import Keep
 from bot.core.errors import Refused, Unavailable
 from bot.core.ports import World
@@ -91,16 +90,17 @@ class DatabaseBackupStep(TakeStep):
         source = await postgres.primary(cluster, self.database)
         program = await postgres.version_of(cluster, self.database, source.pod, "pg_dump", source.major)
         say(f"pg_dump in {source.pod}")
-        digest, size, told = hashlib.sha256(), 0, 0
+        told = 0
+
+        def so_far(size: int) -> None:
+            nonlocal told
+            if size - told >= SAID_EVERY:
+                told = size
+                say(f"{size_of(size)} of {source.pod}")
+                world.about_to_act()
+
         async with store.create(file_of(self.environment, self.what, self.name)) as sink:
-            async for piece in postgres.dump(cluster, self.database, source.pod):
-                digest.update(piece)
-                size += len(piece)
-                await sink.write(piece)
-                if size - told >= SAID_EVERY:
-                    told = size
-                    say(f"{size_of(size)} of {source.pod}")
-                    world.about_to_act()
+            sha256, size = await pour(postgres.dump(cluster, self.database, source.pod), sink, so_far)
             if not size:
                 raise Unavailable(f"pg_dump in {source.pod} succeeded and wrote nothing, which is no backup.")
             world.about_to_act()
@@ -110,7 +110,7 @@ class DatabaseBackupStep(TakeStep):
             kind=self.what,
             made_at=self.made_at,
             size=size,
-            sha256=digest.hexdigest(),
+            sha256=sha256,
             database=self.database.name,
             system=source.system,
             versions={"server": source.version, "pg_dump": program},
