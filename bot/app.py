@@ -16,6 +16,7 @@ from bot.adapters.backups import open_backups
 from bot.adapters.backups.seal import Seal
 from bot.adapters.drawing import open_drawing
 from bot.adapters.email import SmtpMailer
+from bot.adapters.folder import Folder
 from bot.adapters.github import open_github
 from bot.adapters.github_issues import GitHubIssues
 from bot.adapters.kubernetes import connect
@@ -30,6 +31,7 @@ from bot.adapters.slack.socket import open_socket
 from bot.bot import Bot, Ports
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Invalid, Unavailable
+from bot.core.library import Library
 from bot.core.pager import Pager
 from bot.core.shelf import Shelf
 from bot.engine import Manager
@@ -83,8 +85,13 @@ async def connected(settings: Settings, environments: Collection[str] | None = N
         backups = await stack.enter_async_context(open_backups(settings.backup_url)) if settings.backup_url is not None else None
         scratch = Server(settings.verify_url.get_secret_value()) if settings.verify_url is not None else None
         seal = Seal(settings.backup_key.get_secret_value()).close if settings.backup_key is not None else None
+        libraries: dict[str, Library] = {}
+        if settings.postmortem_dir is not None:
+            libraries["folder"] = Folder(settings.postmortem_dir, "AIEC_POSTMORTEM_DIR")
         books, mailer, grafana = shelf(settings.runbook_folders()), _mailer(settings), settings.grafana_url or ""
-        yield Ports(clusters, registry, prober, chat, metrics, pager, alerting, code, books, mailer, grafana, backups, scratch, seal, issues=issues)
+        yield Ports(
+            clusters, registry, prober, chat, metrics, pager, alerting, code, books, mailer, grafana, backups, scratch, seal, issues=issues, libraries=libraries
+        )
 
 
 @asynccontextmanager

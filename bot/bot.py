@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.audit import Sealer
@@ -12,6 +12,7 @@ from bot.core.backups import Backups, Scratch
 from bot.core.codehost import CodeHost
 from bot.core.config import Config
 from bot.core.issues import Issues
+from bot.core.library import Library
 from bot.core.pager import Pager
 from bot.core.ports import Chat, Cluster, Mailer, Metrics, Prober, Registry, World
 from bot.core.request import Actor
@@ -30,7 +31,7 @@ from bot.works import Tasks
 class Ports:
     """The outside systems that are configured. Without a chat, messages are kept and nothing is sent; without metrics, gates on figures are not seen;
     without a pager nobody is paged by PagerDuty; without alerting, alerts cannot be asked for or silenced; without backups there are
-    none, and without scratch none is tried.
+    none, and without scratch none is tried. `libraries`: where published post-mortems are kept, by a key that stays the same.
     """
 
     clusters: Mapping[str, Cluster]
@@ -48,6 +49,7 @@ class Ports:
     scratch: Scratch | None = None
     seal: Callable[[bytes], bytes] | None = None
     issues: Issues | None = None
+    libraries: Mapping[str, Library] = field(default_factory=dict)
 
 
 class Bot:

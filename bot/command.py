@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from bot.core.access import Decision, allowed
 from bot.core.card import Card
 from bot.core.config import Config
+from bot.core.form import Opening
 from bot.core.plan import Plan
 from bot.core.ports import World
 from bot.core.request import Request
@@ -71,6 +72,7 @@ class Command(Generic[A]):
 
     `permission` is what the actor must hold in the environment that the arguments name; empty when `does` decides by itself.
     `group` is what people want by it («change production», «look», …). `internal`: only our own machinery asks for it (a webhook, a schedule), never a person.
+    `opens`: the form in which a person in the chat goes on, where the arguments say nothing to do yet; None where they do. It only reads.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Command(Generic[A]):
     permission: str = ""
     rules: tuple[str, ...] = ()
     internal: bool = False
+    opens: Callable[[A, Context, Transaction], Opening | None] | None = None
 
 
 def environment_of(arguments: BaseModel) -> str | None:

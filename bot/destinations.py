@@ -31,6 +31,14 @@ def address(incident: int) -> str:
     return f"{_PREFIX}{incident}"
 
 
+def slack_of(config: Config, name: str) -> str | None:
+    """Returns the Slack id of a person of `people`, or of somebody whom only Slack knows, who is called by it."""
+    person = config.people.get(name)
+    if person is not None:
+        return person.slack
+    return name if name[:1] in ("U", "W") and name.isalnum() and name.isupper() else None
+
+
 def mail(tx: Transaction, config: Config, about: str, card: Card) -> None:
     """Mails the card to all of `notifications.email.to`, if anybody is there: once, whatever becomes of what it is `about`."""
     if addresses := config.mail_to():

@@ -113,8 +113,8 @@ class OutboxManager:
             log.info("Messages are sent again")
 
     async def _deliver(self, row: MessageRow, now: datetime) -> Sent:
-        card, missing = await self._linked(Card.model_validate(row.card))
-        if missing and now - row.created_at < WAIT_FOR_LINK:
+        card, missing = await self._linked(Card.model_validate(row.card), row.created_at)
+        if missing is not None and now - missing < WAIT_FOR_LINK:
             return Sent(again=now + EDIT_AT_MOST_EVERY, untried=True)
         if addresses := addresses_of(row.channel):
             return await self._mail(row, card, addresses)
@@ -160,11 +160,12 @@ class OutboxManager:
         except Refused:
             return Sent(await self._chat.post(row.only_for, card, key=row.key))
 
-    async def _linked(self, card: Card) -> tuple[Card, bool]:
-        """Returns the card with its Refs made into links, or with the reason where that message is refused, and whether one of them is not posted yet."""
+    async def _linked(self, card: Card, since: datetime) -> tuple[Card, datetime | None]:
+        """Returns the card with its Refs made into links, or with the reason where that message is refused, and since when one of them is to be posted that is
+        not (None: they all are); of one that is not even queued, `since`."""
         links: dict[str, str] = {}
         refused: list[Line] = []
-        missing = False
+        missing: datetime | None = None
         for key in dict.fromkeys(span.key for line in (card.headline, *card.lines) for span in line if isinstance(span, Ref)):
             row = await self._store.read(lambda tx, key=key: tx.get(MessageRow, key))  # type: ignore[misc]
             if row is not None and (ref := _where(row)) is not None:
@@ -173,7 +174,7 @@ class OutboxManager:
             elif row is not None and row.gave_up is not None:
                 refused.append((f"Nobody sees it there yet. {row.gave_up}",))
             else:
-                missing = True
+                missing = max(missing or since, row.created_at if row is not None else since)
 
         def link(line: Line) -> Line:
             return tuple((Link(url=links[s.key], text=s.text) if s.key in links else s.text) if isinstance(s, Ref) else s for s in line)

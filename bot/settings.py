@@ -77,6 +77,7 @@ class Settings(Frozen):
         "https://api.github.com"
     )
     runbook_dir: Annotated[str | None, Variable("AIEC_RUNBOOK_DIR", "a folder of runbooks, or several with colons between them")] = None
+    postmortem_dir: Annotated[str | None, Variable("AIEC_POSTMORTEM_DIR", "a folder in which published post-mortems are kept")] = None
     smtp_url: Annotated[
         str | None,
         Variable("SMTP_URL", "a URL such as smtp://user:password@mail.example.com:587, or smtps://…", r"smtps?://([^\s/@]*@)?[\w.-]+(:\d{1,5})?/?", hide=True),

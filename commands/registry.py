@@ -36,6 +36,8 @@ from commands.incident import answer, declare, people, say, weigh
 from commands.incident import hold as keep
 from commands.incident import look as incidents
 from commands.looking import describe, diagnose, network, pods, top
+from commands.postmortem import look as postmortems
+from commands.postmortem import publish, write
 from commands.runbook import look as books
 from commands.runbook import start, walk
 
@@ -107,6 +109,14 @@ COMMANDS: dict[str, Command[Any]] = {
         walk.HANDOVER,
         walk.ABORT,
         books.STATUS,
+        postmortems.LIST,
+        postmortems.SHOW,
+        write.EDIT,
+        write.ASSIGN,
+        publish.REVIEW_COMMAND,
+        publish.PUBLISH,
+        postmortems.EXPORT,
+        write.START,
         acts.ADD,
         to_do.LIST,
         acts.DONE,

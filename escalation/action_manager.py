@@ -10,6 +10,7 @@ from bot.core.card import line
 from bot.core.config import Config
 from bot.core.events import Event
 from bot.core.request import Actor
+from bot.destinations import slack_of
 from bot.store.action_tables import ActionRow
 from bot.store.due import NOW, Due
 from bot.store.incident_tables import IncidentRow, ScheduleRow
@@ -18,7 +19,7 @@ from bot.store.transaction import Message, Transaction
 from escalation import action, reminders
 from escalation.actions import ask, item_of, known_by, public_items, settle
 from escalation.book import MACHINE
-from escalation.circle import belongs, circle, slack_of
+from escalation.circle import belongs, circle
 from escalation.incident import Incident
 from escalation.reminders import Reminder
 

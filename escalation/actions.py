@@ -15,15 +15,15 @@ from bot.core.config import Config, Postmortem
 from bot.core.errors import NotFound
 from bot.core.events import Event
 from bot.core.incident_name import incident_key
-from bot.destinations import address
+from bot.destinations import address, slack_of
 from bot.store.action_tables import ActionRow
 from bot.store.incident_tables import AlertRow, ChannelRow, IncidentRow
 from bot.store.tables import MessageRow
 from bot.store.transaction import Message, Transaction
 from escalation.action import Fired, Item, State, about, buttons, came_of, card, preventing
 from escalation.book import MACHINE
-from escalation.circle import slack_of
 from escalation.incident import Incident
+from escalation.owed import touch
 from escalation.reminders import next_reminder
 
 _public = select(ActionRow).join(IncidentRow, col(IncidentRow.id) == col(ActionRow.incident)).where(col(IncidentRow.private).is_(False))
@@ -175,6 +175,7 @@ def issue_is(tx: Transaction, config: Config, row: ActionRow, what: str) -> None
 
 
 def _record(tx: Transaction, row: ActionRow, kind: str, actor: str, **data: Any) -> None:
+    touch(tx, row.incident)
     tx.record(Event(kind=f"action.{kind}", subject=f"#{row.incident}", actor=actor, data={"action": row.name, "text": row.text, **data}))
 
 

@@ -14,7 +14,7 @@ from bot.core.errors import NotFound
 from bot.core.events import Event, digest
 from bot.store.incident_tables import AlertRow, ChannelRow, EscalationRow, IncidentRow, PageRow, PolicyRow
 from bot.store.transaction import Transaction
-from escalation import ladder
+from escalation import ladder, owed
 from escalation.incident import Incident, State
 from escalation.ladder import Ladder, Position, ladder_of
 
@@ -96,6 +96,7 @@ def change(tx: Transaction, config: Config, before: Incident, after: Incident, a
     if after.severity != before.severity:
         _weigh(tx, config, after)
     _page_if_it_should(tx, config, after)
+    owed.follow(tx, config, before, after)
     if after != before or kind:
         _write(tx, config, row, after)
     return after

@@ -41,19 +41,19 @@ class Paging(Frozen):
     asked: tuple[str, ...] = ()
 
 
-def incident_card(incident: Incident, room: Room | None = None, paging: Paging | None = None, runbooks: Sequence[str] = ()) -> Card:
-    """Returns the message of an incident in #incidents; `runbooks` are those that can be started for it."""
+def incident_card(incident: Incident, room: Room | None = None, paging: Paging | None = None, runbooks: Sequence[str] = (), afterwards: Line = ()) -> Card:
+    """Returns the message of an incident in #incidents; `runbooks` are those that can be started for it, `afterwards` says how its post-mortem stands."""
     return Card(
         state=MARKS[incident.state],
         headline=line(Bold(text=title(incident)), *_state(incident, paging), *_where(room)),
-        lines=(*_told(incident), *_suspects(incident), *_people(incident), *_trouble(room)),
+        lines=(*_told(incident), *_suspects(incident), *_people(incident), *((afterwards,) if afterwards else ()), *_trouble(room)),
         actions=_actions(incident, paging, runbooks),
     )
 
 
-def summary_card(incident: Incident, room: Room | None = None, paging: Paging | None = None, runbooks: Sequence[str] = ()) -> Card:
+def summary_card(incident: Incident, room: Room | None = None, paging: Paging | None = None, runbooks: Sequence[str] = (), afterwards: Line = ()) -> Card:
     """Returns the first message of the incident's own channel, which edits itself as the other does: it does not say where it is, but how one works here."""
-    card = incident_card(incident, room, paging, runbooks)
+    card = incident_card(incident, room, paging, runbooks, afterwards)
     how = line("`/aiec incident note …` or 📌 on a message adds to the timeline, `/aiec incident update …` says publicly how it stands.")
     return card.model_copy(
         update={

@@ -7,15 +7,15 @@ from sqlmodel import col, select
 from bot.core.card import Bold, Card, Ref, State, line
 from bot.core.config import Config
 from bot.core.incident_name import incident_key, summary_key
-from bot.destinations import address, mail
+from bot.destinations import address, mail, slack_of
 from bot.store.due import Due
 from bot.store.incident_tables import IncidentRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
 from escalation.card import Room, incident_card, summary_card
 from escalation.channel import want
-from escalation.circle import slack_of
 from escalation.incident import Incident
+from escalation.postmortems import afterwards
 from escalation.tend import settle
 from escalation.view import first, paging_of, prevented, room_of, runbooks_of
 
@@ -53,7 +53,7 @@ class CardManager:
         room, paging, books = room_of(tx, self._config, incident), paging_of(tx, incident), runbooks_of(tx, incident)
         owed = prevented(tx, incident)
         if not incident.private:
-            card = first(owed, incident_card(incident, room, paging, books))
+            card = first(owed, incident_card(incident, room, paging, books, afterwards(tx, self._config, row, linked=True)))
             tx.send(Message(key=incident_key(incident.number), channel=self._config.channels.incidents, card=card))
             if incident.state.open and self._config.mails(incident.severity):
                 where = line("How it goes on: ", Ref(key=incident_key(incident.number), text="its card in Slack"))
@@ -62,7 +62,8 @@ class CardManager:
             self._tell(tx, incident, room)
         # What cannot have a channel has its card in #incidents, which says the same; a private one has nothing else.
         if room is not None and (room.id or incident.private):
-            card = first(owed, summary_card(incident, room, paging, books))
+            # Its post-mortem stands in the same channel, and the last word there waits for no link: the channel may be archived meanwhile.
+            card = first(owed, summary_card(incident, room, paging, books, afterwards(tx, self._config, row, linked=False)))
             tx.send(Message(key=summary_key(incident.number), channel=address(incident.number), card=card))
 
     def _tell(self, tx: Transaction, incident: Incident, room: Room) -> None:

@@ -5,10 +5,11 @@ import unicodedata
 
 from bot.core.config import Config
 from bot.core.text import cut
+from bot.destinations import slack_of
 from bot.store.incident_tables import ChannelRow
 from bot.store.transaction import Transaction
 from escalation.book import title
-from escalation.circle import circle, slack_of
+from escalation.circle import circle
 from escalation.incident import Incident, State
 
 _SLUG, _TOPIC = 40, 250

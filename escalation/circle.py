@@ -6,6 +6,7 @@ from bot.core.config import Config
 from bot.core.request import Actor
 from bot.store.action_tables import ActionRow
 from bot.store.incident_tables import ChannelRow, EscalationRow
+from bot.store.postmortem_tables import PostmortemRow
 from bot.store.runbook_tables import RunRow
 from bot.store.tables import EventRow
 from bot.store.transaction import Transaction
@@ -14,8 +15,8 @@ from escalation.incident import ROLES, Incident
 
 
 def circle(tx: Transaction, incident: Incident) -> tuple[str, ...]:
-    """Returns who declared it, who acknowledged it, who has a role, who runs a runbook for it, and who was paged or would be first, each once; of a private one
-    also who has something to do because of it.
+    """Returns who declared it, who acknowledged it, who has a role, who runs a runbook for it, who writes or reads its post-mortem, and who was paged or would
+    be first, each once; of a private one also who has something to do because of it.
     """
     declared_by = incident.opened_by if incident.origin == "person" else None
     names = [
@@ -23,6 +24,7 @@ def circle(tx: Transaction, incident: Incident) -> tuple[str, ...]:
         incident.acknowledged_by,
         *(incident.role(role) for role in ROLES),
         *_runners(tx, incident),
+        *_writers(tx, incident),
         *_paged(tx, incident),
         *_owners(tx, incident),
     ]
@@ -37,14 +39,6 @@ def belongs(tx: Transaction, config: Config, incident: Incident, actor: Actor) -
         return True
     channel = tx.get(ChannelRow, incident.number)
     return channel is not None and actor.slack is not None and actor.slack in channel.members
-
-
-def slack_of(config: Config, name: str) -> str | None:
-    """Returns the Slack id of a person of `people`, or of somebody whom only Slack knows, who is called by it."""
-    person = config.people.get(name)
-    if person is not None:
-        return person.slack
-    return name if name[:1] in ("U", "W") and name.isalnum() and name.isupper() else None
 
 
 def _paged(tx: Transaction, incident: Incident) -> tuple[str, ...]:
@@ -65,6 +59,11 @@ def _owners(tx: Transaction, incident: Incident) -> list[str]:
         return []
     rows = tx.all(select(ActionRow).where(ActionRow.incident == incident.number, ActionRow.state == "open").order_by(col(ActionRow.id)))
     return [row.owner for row in rows]
+
+
+def _writers(tx: Transaction, incident: Incident) -> tuple[str | None, ...]:
+    row = tx.get(PostmortemRow, incident.number)
+    return (row.owner, row.reviewer) if row is not None else ()
 
 
 def _once_there(tx: Transaction, incident: Incident) -> set[str]:

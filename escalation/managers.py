@@ -17,6 +17,8 @@ from escalation.maintenance import MaintenanceManager
 from escalation.manager import EscalationManager
 from escalation.notices import NoticeManager
 from escalation.pager import PageManager
+from escalation.postmortems import PostmortemManager
+from escalation.publishing import PublishManager
 from escalation.reconciler import ReconcileManager
 from escalation.roster import RosterManager
 from escalation.silences import SilenceManager
@@ -44,6 +46,8 @@ def managers(bot: Bot) -> Sequence[Manager]:
         ActionManager(store, config),
         *([IssueManager(store, config, ports.issues)] if ports.issues is not None else []),
         *([BackupManager(store, config, bot.door.submit)] if ports.backups is not None else []),
+        PostmortemManager(store, config, bot.world),
+        PublishManager(store, config, ports.libraries),
         CardManager(store, config),
         EvidenceManager(store, config, bot.world),
         *([ChannelManager(store, ports.chat)] if ports.chat is not None else []),

@@ -1,25 +1,34 @@
 """An incident's timeline: its events as people read them, the notes of people marked as such. Pure."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from bot.core.data import Frozen
 from bot.core.text import printable
+
+ALIKE = 5
+"""More events of one kind in a row than that are told as their first and their number."""
 
 NOTE = "✎"
 """What stands before words of people: everything else was seen by aiec itself."""
 
 Data = dict[str, Any]
 
+_MARK = re.compile(r"([\\`*_\[\]<>|~])")
+_URL = re.compile(r"https?://[^\s()<>]+")
+
 
 class Entry(Frozen):
-    """Something that happened to an incident: an event of the log."""
+    """Something that happened to an incident: an event of the log. `of`: the incident that it happened to, where that was merged into this one."""
 
     at: datetime
     kind: str
     actor: str
     data: Data = {}
+    of: str = ""
 
 
 def rendered(entries: Sequence[Entry]) -> str:
@@ -30,12 +39,56 @@ def rendered(entries: Sequence[Entry]) -> str:
         if (today := f"{entry.at:%A %d %B %Y}, UTC") != day:
             lines.append(today)
             day = today
-        said = printable(_said(entry)).strip().split("\n")
-        lines += [f"{entry.at:%H:%M:%S}  {said[0]}", *(f"          {more}".rstrip() for more in said[1:])]
+        first, *more = printable(said(entry)).strip().split("\n")
+        lines += [f"{entry.at:%H:%M:%S}  {first}", *(f"          {one}".rstrip() for one in more)]
     return "\n".join(lines)
 
 
-def _said(entry: Entry) -> str:
+def rows(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yields the timeline as lines of Markdown, in order: a heading for each day, an item for each event, and the words of people as quotations."""
+    day = ""
+    for same in _runs(sorted(entries, key=lambda entry: entry.at)):
+        for entry in same if len(same) <= ALIKE else same[:1]:
+            if (today := f"{entry.at:%A %d %B %Y}, UTC") != day:
+                yield f"### {today}"
+                day = today
+            yield from _item(entry)
+        if len(same) > ALIKE:
+            yield f"- {same[1].at:%H:%M}–{same[-1].at:%H:%M} and {len(same) - 1} more of that kind"
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yields neighbours that are alike together; the words of people always stand alone."""
+    for kind, same in groupby(entries, key=lambda entry: entry.kind):
+        found = [*same]
+        if kind.startswith(("alert.", "page.", "channel.")):
+            yield found
+        else:
+            yield from ([entry] for entry in found)
+
+
+def _item(entry: Entry) -> Iterator[str]:
+    known = entry.kind.removeprefix("incident.")
+    at = f"- {entry.at:%H:%M}{f' {entry.of}:' if entry.of else ''}"
+    if known not in ("note", "update"):
+        first, *more = printable(said(entry)).strip().split("\n")
+        yield f"{at} {escaped(first)}"
+        yield from (f"  {escaped(one)}" for one in more)
+        return
+    link = str(entry.data.get("link") or "")
+    where = f" ([said here]({link}))" if _URL.fullmatch(link) else ""
+    author = entry.data.get("author") or entry.actor
+    yield f"{at} {NOTE} {'note' if known == 'note' else 'public status'} of {escaped(str(author))}{where}"
+    yield from (f"  > {escaped(one)}".rstrip() for one in printable(str(entry.data.get("text", ""))).strip().split("\n"))
+
+
+def escaped(text: str) -> str:
+    """Returns a line as Markdown that says exactly this: no mark in it means anything."""
+    return _MARK.sub(r"\\\1", text)
+
+
+def said(entry: Entry) -> str:
+    """Returns an event as people read it."""
     known = _SAYINGS.get(entry.kind.removeprefix("incident."))
     if known is not None:
         return known(entry.actor, entry.data)
@@ -66,6 +119,7 @@ def _because(text: str, data: Data) -> str:
     return f"{text}: {data['because']}" if data.get("because") else text
 
 
+_SKIPPED = {"nobody": "nobody is on call there", "same": "the same people were asked just before"}
 _SAYINGS: dict[str, Callable[[str, Data], str]] = {
     "opened": _opened,
     "acknowledged": lambda actor, data: f"acknowledged by {actor}",
@@ -90,5 +144,10 @@ _SAYINGS: dict[str, Callable[[str, Data], str]] = {
     "action.reopened": lambda actor, data: f"{data.get('action')} is open again, says {actor}",
     "alert.opened": lambda actor, data: f"alert {data.get('alert')} fires",
     "alert.merged": lambda actor, data: f"alert {data.get('alert')} fires as well",
+    "operation": lambda actor, data: str(data.get("text", "")),
+    "page.requested": lambda actor, data: f"L{data.get('level')} {data.get('name', '')} is paged: {', '.join(data.get('people') or [])}",
+    "page.delivered": lambda actor, data: "PagerDuty has the page",
+    "level.skipped": lambda actor, data: f"L{data.get('level')} {data.get('name', '')} is passed over: {_SKIPPED.get(str(data.get('because')), '')}",
+    "level.followed": lambda actor, data: f"PagerDuty went on to L{data.get('level')}",
     "alert.ended": lambda actor, data: _because(f"alert {data.get('alert')} fell silent", data),
 }

@@ -17,6 +17,7 @@ from bot.adapters.alertmanager import open_alertmanager
 from bot.adapters.backups import open_backups
 from bot.adapters.backups.seal import Seal
 from bot.adapters.drawing import open_drawing
+from bot.adapters.folder import Folder
 from bot.adapters.github import open_github
 from bot.adapters.github_issues import GitHubIssues
 from bot.adapters.kubernetes import connect
@@ -236,6 +237,8 @@ async def ports_of(sandbox: Sandbox, config: Config, kubeconfig: Path, *, pictur
         there = config.escalation.pagerduty if config.escalation else None
         pager = await stack.enter_async_context(pager_of(sandbox, there.service, there.policy)) if there else None
         alerting = await stack.enter_async_context(open_alertmanager(sandbox.urls["alertmanager"]))
+        kept = kubeconfig.with_name("postmortems")
+        kept.mkdir(exist_ok=True)
         folder = kubeconfig.with_name("backups")
         folder.mkdir(exist_ok=True)
         backups = await stack.enter_async_context(open_backups(folder.as_uri()))
@@ -252,6 +255,7 @@ async def ports_of(sandbox: Sandbox, config: Config, kubeconfig: Path, *, pictur
             backups=backups,
             seal=Seal(BACKUP_KEY).close,
             issues=issues,
+            libraries={"folder": Folder(str(kept), "AIEC_POSTMORTEM_DIR")},
         )
 
 

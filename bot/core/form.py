@@ -25,16 +25,40 @@ class Field(Frozen):
 
 
 class Form(Frozen):
-    """What is asked of somebody before `command` can be requested."""
+    """What is asked of somebody before `command` can be requested. `carried`: what it is requested with besides, and nobody is asked for."""
 
     command: str
     summary: str
     fields: tuple[Field, ...]
+    carried: dict[str, Any] = {}
+
+
+class Opening(Frozen):
+    """What a form is opened with of a command that is given nothing to do yet: the values of its fields, what it carries along, fields that are not asked for,
+    and hints that count instead of the fields' own."""
+
+    summary: str
+    values: dict[str, Any] = {}
+    carried: dict[str, Any] = {}
+    hidden: tuple[str, ...] = ()
+    hints: dict[str, str] = {}
 
 
 def form_of(command: str, summary: str, model: type[BaseModel], values: Mapping[str, Any], choices: Choices) -> Form:
     """Returns the form of a command. `values`: what is known already, by field; `choices`: what may be chosen, by the lists that `Param.choices` names."""
     return Form(command=command, summary=summary, fields=tuple(_field(each, values.get(each.name), choices) for each in fields_of(model)))
+
+
+def opened(command: str, opening: Opening, model: type[BaseModel], choices: Choices) -> Form:
+    """Returns the form that a command opens by itself."""
+    form = form_of(command, opening.summary, model, opening.values, choices)
+    asked = [field for field in form.fields if field.name not in opening.carried and field.name not in opening.hidden]
+    return form.model_copy(
+        update={
+            "fields": tuple(field.model_copy(update={"hint": opening.hints.get(field.name, field.hint)}) for field in asked),
+            "carried": opening.carried,
+        }
+    )
 
 
 def given(model: type[BaseModel], filled: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,4 +94,4 @@ def _kind(argument: Argument, options: tuple[str, ...]) -> Kind:
         return "flag"
     if options:
         return "several" if argument.several else "one"
-    return "lines" if argument.param.rest else "text"
+    return "lines" if argument.param.rest or argument.param.kind == "lines" else "text"

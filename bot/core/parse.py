@@ -48,7 +48,7 @@ class Param:
     among: tuple[str, ...] = ()
     rest: bool = False
     raw: bool = False
-    kind: Literal["text", "version", "person", "operation", "incident", "action", "level", "duration"] = "text"
+    kind: Literal["text", "lines", "version", "person", "operation", "incident", "action", "level", "duration"] = "text"
     metavar: str = ""
     help: str = ""
 

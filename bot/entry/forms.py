@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.bot import Bot
-from bot.command import Command
+from bot.command import Command, Context
 from bot.core.access import allowed
 from bot.core.errors import Denied, UsageError
 from bot.core.events import Event
-from bot.core.form import Form, form_of, given
+from bot.core.form import Form, form_of, given, opened
 from bot.core.parse import Incomplete, check, validate
-from bot.core.request import Actor
+from bot.core.request import Actor, Request
 from bot.pipeline import choices
 
 GROUPS_WITHIN = 1.0
@@ -36,6 +36,17 @@ class Forms:
             await self._bot.store.transaction(lambda tx: tx.record(denied))
             raise Denied(reason, f"`/aiec help` lists what you may do, {actor.name}.")
         return form_of(command, chosen.summary, chosen.arguments, values, {**self._choices, "environments": mine})
+
+    async def opened(self, request: Request) -> Form | None:
+        """Returns the form in which a request goes on that says nothing to do yet, or None for any other. Raises what the command itself would say."""
+        command = self._bot.commands.get(request.command)
+        if command is None or (opens := command.opens) is None:
+            return None
+        arguments = validate(command.arguments, request.arguments, self._choices, command=request.command)
+        blank = await self.form(request.command, {}, request.actor)  # who may not submit it is told so now, and it is recorded
+        context = Context(request, self._bot.config, self._bot.world(), self._bot.store, self._bot.commands)
+        opening = await self._bot.store.read(lambda tx: opens(arguments, context, tx))
+        return opened(blank.command, opening, command.arguments, self._choices) if opening is not None else None
 
     def read(self, command: str, filled: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Returns the arguments that a filled form gives, and what is wrong with which of its fields, a sentence each."""

@@ -64,16 +64,16 @@ def reacted(event: Json) -> MessageRef | None:
     return MessageRef(item["channel"], item["ts"]) if item.get("type") == "message" else None
 
 
-def metadata(command: str, origin: Origin) -> str:
-    """Returns what a form carries with it: the command, and where it was asked for."""
-    return json.dumps({"command": command, "origin": origin.model_dump(mode="json")}, ensure_ascii=False)
+def metadata(command: str, origin: Origin, values: Json) -> str:
+    """Returns what a form carries with it: the command, where it was asked for, and what it is requested with besides what is filled in."""
+    return json.dumps({"command": command, "origin": origin.model_dump(mode="json"), "values": values}, ensure_ascii=False)
 
 
-def carried(view: Json) -> tuple[str, Origin]:
+def carried(view: Json) -> tuple[str, Origin, Json]:
     """Returns what `metadata` put into the view. Raises ValueError when it is another version's."""
     try:
         found = json.loads(view["private_metadata"])
-        return str(found["command"]), Origin.model_validate(found["origin"])
+        return str(found["command"]), Origin.model_validate(found["origin"]), dict(found.get("values") or {})
     except (KeyError, TypeError) as error:
         raise ValueError("the form's metadata is not ours") from error
 

@@ -15,6 +15,7 @@ from bot.entry.home import home
 from bot.entry.quotes import Quotes
 from bot.pipeline import error_card
 
+_CANNOT_BE_SHOWN = Card(headline=("Slack did not show the form in time. Nothing was done; try again.",))
 _UNKNOWN = Reply(text="That form is from another version of aiec. `/aiec help` lists what you may do.")
 
 
@@ -33,12 +34,12 @@ class Reception:
             return await self._ask(incomplete.command, incomplete.values, slack_user, incomplete)
         except AiecError as error:
             return _refusal(error)
-        return await self._store(request)
+        return await self._take(request)
 
     async def submit(self, command: str, arguments: dict[str, Any], *, key: str, slack_user: str, origin: Origin) -> Reply:
         if (incomplete := self._forms.incomplete(command, arguments)) is not None:
             return await self._ask(command, arguments, slack_user, incomplete)
-        return await self._store(Request(key=key, command=command, arguments=arguments, actor=self._bot.actor(slack_user), origin=origin))
+        return await self._take(Request(key=key, command=command, arguments=arguments, actor=self._bot.actor(slack_user), origin=origin))
 
     async def form(self, command: str, *, slack_user: str, about: Quote | None = None) -> Reply:
         if command not in self._bot.commands:
@@ -68,6 +69,14 @@ class Reception:
         except AiecError as error:
             return _refusal(error)
         return Reply(error_card(instead) if instead else None, form=form)
+
+    async def _take(self, request: Request) -> Reply:
+        """Stores a request, or opens the form in which it goes on; where that cannot be shown, its own answer says what can be typed."""
+        try:
+            form = await self._forms.opened(request)
+        except AiecError as error:
+            return _refusal(error)
+        return Reply(_CANNOT_BE_SHOWN, form=form) if form is not None else await self._store(request)
 
     async def _store(self, request: Request) -> Reply:
         try:

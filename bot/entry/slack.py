@@ -110,12 +110,12 @@ def _listen_to_forms(app: AsyncApp, door: Door, answers: Answers) -> None:
     async def submitted(ack: AsyncAck, body: Json, view: Json) -> None:
         user = body["user"]["id"]
         try:
-            command, origin = payloads.carried(view)
+            command, origin, values = payloads.carried(view)
         except ValueError:
             await ack(response_action="update", view=answers.modal(Card(headline=("That form is from another version of aiec. Ask again.",))))
             return
         # A form makes one request, however often it is submitted.
-        submission = door.submit_form(command, payloads.filled(view), key=f"{view['id']}:{user}", slack_user=user, origin=origin)
+        submission = door.submit_form(command, payloads.filled(view) | values, key=f"{view['id']}:{user}", slack_user=user, origin=origin)
         reply = await _asked(submission, _deadline())
         if reply.errors:
             await ack(response_action="errors", errors=payloads.errors_in(view, dict(reply.errors)))
@@ -242,7 +242,7 @@ async def _asked(request: Awaitable[Reply], deadline: float) -> Reply:
 
 async def _shown(answers: Answers, trigger_id: str, content: Form | Card, origin: Origin, deadline: float) -> bool:
     """Opens a modal, and returns whether Slack has shown it."""
-    metadata = payloads.metadata(content.command, origin) if isinstance(content, Form) else ""
+    metadata = payloads.metadata(content.command, origin, content.carried) if isinstance(content, Form) else ""
     try:
         async with asyncio.timeout_at(deadline):
             await answers.open_modal(trigger_id, content, metadata)
