@@ -19,6 +19,7 @@ from bot.adapters.email import SmtpMailer
 from bot.adapters.folder import Folder
 from bot.adapters.github import open_github
 from bot.adapters.github_issues import GitHubIssues
+from bot.adapters.github_pulls import PullRequests
 from bot.adapters.kubernetes import connect
 from bot.adapters.pagerduty import PagerDutyPager, open_connection
 from bot.adapters.prober import open_prober
@@ -77,21 +78,25 @@ async def connected(settings: Settings, environments: Collection[str] | None = N
             chat = await stack.enter_async_context(open_chat(token, mention=mention, base_url=settings.slack_api_url, draw=draw))
         metrics = await stack.enter_async_context(open_prometheus(settings.prometheus_url)) if settings.prometheus_url is not None else None
         alerting = await stack.enter_async_context(open_alertmanager(settings.alertmanager_url)) if settings.alertmanager_url is not None else None
-        code, issues = None, None
-        if settings.config.github is not None:
-            code = await stack.enter_async_context(open_github(settings.github_api_url, settings.github_token))
-            issues = GitHubIssues(code) if settings.config.github.issues is not None else None
+        kept = settings.config.postmortem.github if settings.config.postmortem is not None else None
+        code, issues, libraries = None, None, _folders(settings)
+        if settings.config.github is not None or kept is not None:
+            github = await stack.enter_async_context(open_github(settings.github_api_url, settings.github_token))
+            code = github if settings.config.github is not None else None
+            issues = GitHubIssues(github) if settings.config.github is not None and settings.config.github.issues is not None else None
+            libraries |= {"github": PullRequests(github, kept.repository, kept.folder)} if kept is not None else {}
         pager = await stack.enter_async_context(_pager(settings))
         backups = await stack.enter_async_context(open_backups(settings.backup_url)) if settings.backup_url is not None else None
         scratch = Server(settings.verify_url.get_secret_value()) if settings.verify_url is not None else None
         seal = Seal(settings.backup_key.get_secret_value()).close if settings.backup_key is not None else None
-        libraries: dict[str, Library] = {}
-        if settings.postmortem_dir is not None:
-            libraries["folder"] = Folder(settings.postmortem_dir, "AIEC_POSTMORTEM_DIR")
         books, mailer, grafana = shelf(settings.runbook_folders()), _mailer(settings), settings.grafana_url or ""
         yield Ports(
             clusters, registry, prober, chat, metrics, pager, alerting, code, books, mailer, grafana, backups, scratch, seal, issues=issues, libraries=libraries
         )
+
+
+def _folders(settings: Settings) -> dict[str, Library]:
+    return {"folder": Folder(settings.postmortem_dir, "AIEC_POSTMORTEM_DIR")} if settings.postmortem_dir is not None else {}
 
 
 @asynccontextmanager

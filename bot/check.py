@@ -20,6 +20,7 @@ from bot.checks.kubernetes import environment
 from bot.checks.live import live
 from bot.checks.outside import email, gates, health, prometheus, repository
 from bot.checks.paging import alertmanager, pagerduty, unused
+from bot.checks.postmortems import postmortems
 from bot.checks.runbooks import runbooks
 from bot.checks.slack import slack
 from bot.config_file import SettingsError
@@ -83,6 +84,7 @@ def _questions(settings: Settings, ports: Ports, live_too: bool) -> Iterator[Que
     yield "github", github(config, ports.code)
     yield "github issues", issues(settings, ports.code, ports.issues)
     yield "runbooks", runbooks(config, ports.shelf)
+    yield "post-mortems", postmortems(ports)
     if live_too:
         yield "live", live(settings)
 

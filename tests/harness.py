@@ -20,6 +20,7 @@ from bot.adapters.drawing import open_drawing
 from bot.adapters.folder import Folder
 from bot.adapters.github import open_github
 from bot.adapters.github_issues import GitHubIssues
+from bot.adapters.github_pulls import PullRequests
 from bot.adapters.kubernetes import connect
 from bot.adapters.pagerduty import PagerDutyPager, open_connection
 from bot.adapters.prober import open_prober
@@ -30,6 +31,7 @@ from bot.adapters.slack.chat import open_chat
 from bot.bot import Bot, Ports
 from bot.core.backups import Scratch
 from bot.core.config import Config
+from bot.core.library import Library
 from bot.core.ports import Mailer
 from bot.entry.hooks import BotHooks
 from bot.entry.http import http_app, serve
@@ -59,7 +61,7 @@ HURRIED, TRIES = "did not answer in time, so nothing was done", 3
 
 def config(url: str, **changes: Any) -> Config:
     """Returns the demo's configuration with the times of stories, and `changes` to environments and services, and to the section
-    `github` (None: without it), `escalation.pagerduty` and `procedures`: `prod={"approvals": 2}`."""
+    `github` (None: without it), `escalation.pagerduty`, `postmortem` and `procedures`: `prod={"approvals": 2}`."""
     data = scenario.config(on_sandbox(), url)
     for environment in data["environments"].values():
         environment["health"] |= {"for": "10s", "timeout": "2s"}
@@ -71,6 +73,7 @@ def config(url: str, **changes: Any) -> Config:
     for one in data["backup"].values():
         one["cron"] = "0 1 1 1 *"
     data["backup"] |= changes.get("backup", {})
+    data["postmortem"] |= changes.get("postmortem", {})
     own = changes.get("github", {})
     data["github"] = None if own is None else data["github"] | own
     return Config.model_validate(data)
@@ -239,6 +242,10 @@ async def ports_of(sandbox: Sandbox, config: Config, kubeconfig: Path, *, pictur
         alerting = await stack.enter_async_context(open_alertmanager(sandbox.urls["alertmanager"]))
         kept = kubeconfig.with_name("postmortems")
         kept.mkdir(exist_ok=True)
+        libraries: dict[str, Library] = {"folder": Folder(str(kept), "AIEC_POSTMORTEM_DIR")}
+        if config.postmortem is not None and (where := config.postmortem.github) is not None:
+            writer = await stack.enter_async_context(open_github(sandbox.urls["github"], SecretStr("github_pat_of_tests")))
+            libraries["github"] = PullRequests(writer, where.repository, where.folder)
         folder = kubeconfig.with_name("backups")
         folder.mkdir(exist_ok=True)
         backups = await stack.enter_async_context(open_backups(folder.as_uri()))
@@ -255,7 +262,7 @@ async def ports_of(sandbox: Sandbox, config: Config, kubeconfig: Path, *, pictur
             backups=backups,
             seal=Seal(BACKUP_KEY).close,
             issues=issues,
-            libraries={"folder": Folder(str(kept), "AIEC_POSTMORTEM_DIR")},
+            libraries=libraries,
         )
 
 

@@ -20,10 +20,10 @@ class Folder:
         """Whoever reads the file meanwhile sees the old text or the new one, never a part."""
         return await asyncio.to_thread(self._write, text.name, text.text.encode())
 
-    async def writable(self) -> None:
-        """Raises Unavailable where nothing can be kept there."""
+    async def ready(self) -> str:
         await asyncio.to_thread(self._write, ".aiec-check", b"written by aiec check\n")
         await asyncio.to_thread((self._path / ".aiec-check").unlink, True)
+        return f"{self._path} can be written"
 
     def _write(self, name: str, content: bytes) -> str:
         path = self._path / name

@@ -1,5 +1,5 @@
 """GitHub's REST API, version 2022-11-28 (docs.github.com/rest): tags, commit statuses, check runs, workflows and their runs. What writes there
-(`github_issues`) goes by its `ask`.
+(`github_issues`, `github_pulls`) goes by its `ask`.
 """
 
 import asyncio

@@ -24,6 +24,7 @@ PARTS = {
     "PAGERDUTY_WEBHOOK_SECRET": "PagerDuty's webhooks are off: an acknowledgement there is seen late",
     "ALERTMANAGER_TOKEN": "Alertmanager's webhook is off: no alerts come in",
     "ALERTMANAGER_URL": "silences are off, and alerts that a notification left out are not asked for",
+    "AIEC_POSTMORTEM_DIR": "published post-mortems are kept in no folder",
     "AIEC_RUNBOOK_DIR": "there are only the runbooks that come with aiec",
     "GRAFANA_URL": "links to Grafana are off",
     "SMTP_URL": "nothing is mailed: nobody but #incidents is told who changed production without an approval",

@@ -289,6 +289,13 @@ class Trends(Frozen):
     channel: Text = "incidents"
 
 
+class PostmortemGitHub(Frozen):
+    """The repository that published post-mortems are brought into by pull requests, and the folder there."""
+
+    repository: Repository
+    folder: Text = "postmortems"
+
+
 class Postmortem(Frozen):
     """What comes after an incident. `due`, `action_items_due`: how long there is for a post-mortem and for what it asks for; `remind`: how long before that
     its owner is reminded (0: at it). `lead`: who is told where the owner is silent, gone or nobody (None: see `escalation.reminders.lead`).
@@ -300,6 +307,7 @@ class Postmortem(Frozen):
     remind: tuple[Duration, ...] = (timedelta(hours=24), timedelta(hours=4), timedelta())
     lead: Key | None = None
     action_items_digest: Cron = "0 9 * * MON"
+    github: PostmortemGitHub | None = None
     trends: Trends | None = None
 
 

@@ -19,6 +19,10 @@ class Library(Protocol):
 
     name: str
 
+    async def ready(self) -> str:
+        """Returns a few words on what is there, where texts can be kept there; leaves no text behind."""
+        ...
+
     async def put(self, text: Text) -> str:
         """Keeps a text, and returns where it stands: a path or a URL. What is there already as it should be is left alone, so that it can be tried again."""
         ...

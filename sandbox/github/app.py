@@ -1,4 +1,5 @@
-"""GitHub's REST API (docs.github.com/rest, version 2022-11-28): git references and tags, commit statuses, check runs, workflows and their runs, and issues."""
+"""GitHub's REST API (docs.github.com/rest, version 2022-11-28): git references and tags, commit statuses, check runs, workflows and their runs; issues, and
+branches, files and pull requests."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.github import issues, wire
+from sandbox.github import issues, wire, writing
 from sandbox.github.refusal import Refusal
 from sandbox.github.state import HOURLY, GitHub, Repository, Run, Status
 
@@ -56,9 +57,19 @@ def asgi(github: GitHub) -> Starlette:
             route("/issues", "issues", _create_issue, "POST"),
             route("/issues/{number}", "issues", _issue),
             route("/issues/{number}", "issues", _change_issue, "PATCH"),
+            route("/contents/{path:path}", "contents", _bare(writing.file)),
+            route("/pulls", "pull_requests", _bare(writing.pulls)),
+            route("/git/refs", "contents", _bare(writing.reference), "POST"),
+            route("/contents/{path:path}", "contents", _bare(writing.write), "PUT"),
+            route("/pulls", "pull_requests", _bare(writing.pull), "POST"),
         ],
         exception_handlers={Refusal: _refused, 404: _refused, 405: _refused},
     )
+
+
+def _bare(answer: Callable[[GitHub, Repository, Request], Json | list[Json]]) -> Answer:
+    """An answer of one page."""
+    return lambda github, where, request: (answer(github, where, request), "")
 
 
 def _json(body: Json | list[Json], status: int, headers: dict[str, str]) -> Response:
@@ -145,7 +156,8 @@ def _page(request: Request, found: Sequence[T]) -> tuple[Sequence[T], str]:
 
 
 def _repository(github: GitHub, where: Repository, request: Request) -> tuple[Json, str]:
-    return wire.repository(where), ""
+    token = _token(request)
+    return wire.repository(where, push=github.may(token, "contents") if token is not None else None), ""
 
 
 def _reference(github: GitHub, where: Repository, request: Request) -> tuple[Json, str]:
@@ -155,6 +167,8 @@ def _reference(github: GitHub, where: Repository, request: Request) -> tuple[Jso
         return wire.reference(where, f"tags/{name}", sha, tag_object=sha in where.annotations), ""
     if kind == "heads" and name == where.branch:
         return wire.reference(where, f"heads/{name}", github.commit(where.name, name)), ""
+    if kind == "heads" and name in where.branches:
+        return wire.reference(where, f"heads/{name}", where.branches[name]), ""
     raise Refusal(404, "Not Found")
 
 

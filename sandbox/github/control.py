@@ -12,7 +12,7 @@ from sandbox.github import wire
 from sandbox.github.state import GitHub
 from sandbox.routes import route
 
-Permission = Literal["actions", "checks", "contents", "issues", "statuses"]
+Permission = Literal["actions", "checks", "contents", "issues", "pull_requests", "statuses"]
 RunState = Literal["queued", "in_progress", "completed", "waiting", "requested", "pending"]
 Conclusion = Literal[
     "success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required", "stale", "startup_failure"

@@ -72,6 +72,18 @@ class Run:
 
 
 @dataclass
+class Pull:
+    """A pull request of the branch `head` into `base`."""
+
+    number: int
+    title: str
+    body: str
+    head: str
+    base: str
+    state: str = "open"
+
+
+@dataclass
 class Repository:
     """`tags` and `branches` name objects; `annotations` are the tag objects among them, each with the object that it is of."""
 
@@ -86,6 +98,9 @@ class Repository:
     checks: dict[str, list[CheckRun]] = field(default_factory=dict)
     workflows: list[Workflow] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    branches: dict[str, str] = field(default_factory=dict)
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    pulls: list[Pull] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     has_issues: bool = True
 
@@ -209,6 +224,35 @@ class GitHub:
     def limit(self, left: int | None, resets_in: float) -> None:
         """So many requests are answered before the limit is reset (None: no limit)."""
         self.left, self.resets = left, self.clock.now() + timedelta(seconds=resets_in)
+
+    def branch(self, repository: str, name: str, sha: str) -> None:
+        """Makes a branch at a commit, with the files that the default one has. KeyError when there is no such commit, ValueError when the branch is there."""
+        where = self[repository]
+        if name in where.branches or name == where.branch:
+            raise ValueError(f"branch {name}")
+        if sha not in where.commits:
+            raise KeyError(f"commit {sha}")
+        where.branches[name] = sha
+        where.files[name] = dict(where.files.get(where.branch, {}))
+
+    def write(self, repository: str, branch: str, path: str, content: bytes, message: str) -> str:
+        """Commits a file to a branch, and returns the commit."""
+        where = self[repository]
+        sha = self.sha(where.name, branch, path, message, hashlib.sha1(content).hexdigest())
+        where.commits.add(sha)
+        if branch in where.branches:
+            where.branches[branch] = sha
+        where.files.setdefault(branch, {})[path] = content
+        return sha
+
+    def pull(self, repository: str, title: str, body: str, head: str, base: str) -> Pull:
+        """Opens a pull request. ValueError when the branch has an open one."""
+        where = self[repository]
+        if any(one.head == head and one.state == "open" for one in where.pulls):
+            raise ValueError(head)
+        made = Pull(len(where.pulls) + 1, title, body, head, base)
+        where.pulls.append(made)
+        return made
 
     def may(self, token: str | None, permission: str) -> bool:
         """Whether the token (a known one) may read that of a private repository, or write it of any."""

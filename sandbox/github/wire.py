@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sandbox.github.state import CheckRun, GitHub, Repository, Run, Status, Workflow
+from sandbox.github.state import CheckRun, GitHub, Pull, Repository, Run, Status, Workflow
 
 Json = dict[str, Any]
 API, HTML = "https://api.github.com", "https://github.com"
@@ -16,7 +16,8 @@ def time(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def repository(where: Repository) -> Json:
+def repository(where: Repository, *, push: bool | None = None) -> Json:
+    """`push`: whether whoever asks may write to it (None: nobody known asks)."""
     owner, _, name = where.name.partition("/")
     return {
         "id": where.id,
@@ -28,6 +29,7 @@ def repository(where: Repository) -> Json:
         "html_url": f"{HTML}/{where.name}",
         "url": f"{API}/repos/{where.name}",
         "default_branch": where.branch,
+        **({} if push is None else {"permissions": {"pull": True, "push": push, "admin": False}}),
     }
 
 
@@ -163,4 +165,18 @@ def described(github: GitHub, where: Repository) -> Json:
         "workflows": {one.name: one.file for one in where.workflows},
         "issues": {one.number: one.state for one in where.issues if not one.deleted},
         "runs": [{"workflow": one.workflow.name, "commit": one.sha, "result": one.conclusion or one.status} for one in where.runs],
+    }
+
+
+def pull(where: Repository, one: Pull) -> Json:
+    owner = where.name.partition("/")[0]
+    return {
+        "number": one.number,
+        "state": one.state,
+        "title": one.title,
+        "body": one.body,
+        "html_url": f"{HTML}/{where.name}/pull/{one.number}",
+        "url": f"{API}/repos/{where.name}/pulls/{one.number}",
+        "head": {"ref": one.head, "label": f"{owner}:{one.head}", "sha": where.branches.get(one.head, "")},
+        "base": {"ref": one.base, "label": f"{owner}:{one.base}"},
     }

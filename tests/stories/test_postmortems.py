@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tests.harness import Somebody, Stage, said
+from sandbox.faults import Fault
+from tests.harness import Somebody, Stage, said, stage
 
 DECLARE = "/aiec incident declare SEV1 error rate 12 % --service gateway"
 ROOM = "inc-1-gateway-error-rate-12"
@@ -245,3 +246,24 @@ async def test_one_whose_owner_is_not_there_any_more_comes_to_the_lead(bot: Stag
     await bot.dead(minutes=25 * 60)
     assert not direct(bot, "senior")
     assert "it is senior's" in direct(bot, "lead")[0]
+
+
+async def test_a_published_one_is_a_pull_request_also_when_github_is_down_at_first(tmp_path: Path) -> None:
+    async with stage(tmp_path, postmortem={"github": {"repository": "aiecommerce/platform", "folder": "docs/postmortems"}}) as bot:
+        await resolved(bot)
+        fault = bot.world.faults.add(Fault(kind="status", system="github", status=502))
+        await bot.senior.says('/aiec postmortem publish #1 --anyway "a trial"')
+        await bot.forward(3, step=1)
+        assert "GitHub aiecommerce/platform: not there yet, " in bot.last("incidents")
+        assert len([*(tmp_path / "postmortems").iterdir()]) == 1
+        bot.world.faults.clear(fault)
+        await bot.forward(minutes=3, step=20)
+        assert "GitHub aiecommerce/platform: <https://github.com/aiecommerce/platform/pull/1" in bot.last("incidents")
+        where = bot.world.github["aiecommerce/platform"]
+        text = where.files["aiec/postmortem-1"]["docs/postmortems/2026-11-23-inc-1-gateway-error-rate-12.md"].decode()
+        assert text == document(bot)
+        assert await bot.events("postmortem.kept") == ["aiec", "aiec"]
+        await bot.senior.says("/aiec postmortem edit #1 --impact nobody")
+        await bot.senior.says('/aiec postmortem publish #1 --anyway "again"')
+        await bot.forward(3, step=1)
+        assert [one.head for one in where.pulls] == ["aiec/postmortem-1", "aiec/postmortem-1-2"]
