@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import acknowledge, alerts, backup, escalations, idle, logs, rollout, runbooks, start, status, trends
+from benchmarks import acknowledge, alerts, backup, escalations, idle, logs, postmortem, rollout, runbooks, start, status, trends
 from benchmarks.result import Result, table, write
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "logs": logs.measure,
     "backup": backup.measure,
     "runbooks": runbooks.measure,
+    "postmortem": postmortem.measure,
     "trends": trends.measure,
     "idle": idle.measure,
 }
