@@ -146,6 +146,21 @@ async def test_runbooks_that_are_refused_are_named_with_their_line(checked: Chec
     assert absent == "aiec.yaml suggests absent, and there is none"
 
 
+async def test_where_post_mortems_are_kept_has_to_be_writable(checked: Checked) -> None:
+    checked.environ["AIEC_POSTMORTEM_DIR"] = str(checked.folder / "postmortems")
+    checked.environ["GITHUB_TOKEN"] = "github_pat_good"
+    checked.data["postmortem"]["github"] = {"repository": PLATFORM}
+    (wrong,) = await checked.wrong("post-mortems")
+    assert "No such file or directory" in wrong
+    (checked.folder / "postmortems").mkdir()
+    folder, github = [one.text for one in await checked.finds(Level.OK, "post-mortems")]
+    assert folder.endswith("postmortems can be written")
+    assert github == f"GitHub {PLATFORM}: {PLATFORM} can be reached; pull requests go to its branch main"
+    checked.sandbox.world.github.tokens["github_pat_good"] = frozenset({"statuses"})
+    assert f"GITHUB_TOKEN may not write to {PLATFORM}" in (await checked.wrong("post-mortems"))[0]
+    assert not [*(checked.folder / "postmortems").iterdir()]
+
+
 PLATFORM = "aiecommerce/platform"
 
 
