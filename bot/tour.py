@@ -14,6 +14,7 @@ KILL = "kill"
 APPROVE = "Nobody approves his own request: be lead, and press *Approve*."
 
 FAILING = "SEV2 The gateway answers with errors"
+DOWN = "SEV1 postgres: PostgreSQL does not answer"
 
 
 def _emergency(version: str, why: str) -> str:
@@ -72,6 +73,39 @@ HINTS: list[Json] = [
                 "text": "Answer that, in the senior's messages: *Resolve*. It is resolved in PagerDuty too.",
                 "as": "senior",
                 "seen": {"text": f"{FAILING}.*resolved by @(?!aiec)"},
+            },
+        ],
+    },
+    {
+        "title": "From the fault to the post-mortem",
+        "hint": "What happened is written already; people add what only they know.",
+        "steps": [
+            {
+                "text": "Take the database away. Within a minute there is an incident in #incidents.",
+                "trouble": "postgres",
+                "advance": 60,
+                "seen": {"text": f"{DOWN}.*is paged"},
+            },
+            {
+                "text": "In #incidents press *Acknowledge* under it: somebody is on it.",
+                "as": "engineer",
+                "seen": {"text": f"{DOWN}.*acknowledged by @"},
+            },
+            {
+                "text": "End the trouble, and press *Resolve* under the incident. Its card then leads to a post-mortem.",
+                "as": "engineer",
+                "trouble": "postgres",
+                "seen": {"text": f"{DOWN}.*Post-mortem.*: owner @"},
+            },
+            {
+                "text": "It stands in the incident's own channel. Press *Continue writing* there, say who noticed, and send it.",
+                "as": "engineer",
+                "seen": {"text": "Saved in the post-mortem of #"},
+            },
+            {
+                "text": 'Empty sections want a reason. Send there: /aiec postmortem publish --anyway "only a demo". Read it in #incidents.',
+                "as": "engineer",
+                "seen": {"text": "Post-mortem of #[0-9]+ is published"},
             },
         ],
     },
