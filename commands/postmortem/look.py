@@ -4,11 +4,11 @@ from bot.command import Command, Context, Read
 from bot.core.card import Attachment, Bold, Card, Evidence, Line, Row, State, Time, line
 from bot.core.data import Frozen
 from bot.core.text import cut
+from bot.store.incident_tables import IncidentRow
 from bot.store.postmortem_tables import PostmortemRow
 from bot.store.transaction import Transaction
 from commands.arguments import ThisIncident
 from commands.postmortem.target import drafted
-from escalation.book import find
 from escalation.circle import belongs
 from escalation.draft import Section
 from escalation.incident import Incident
@@ -83,7 +83,8 @@ def _aside(row: PostmortemRow) -> list[Line]:
 
 
 def _may_know(tx: Transaction, context: Context, row: PostmortemRow) -> bool:
-    return belongs(tx, context.config, find(tx, row.incident)[1], context.request.actor)
+    found = tx.get(IncidentRow, row.incident)
+    return found is not None and belongs(tx, context.config, Incident.model_validate(found.document), context.request.actor)
 
 
 LIST = Command(
