@@ -99,4 +99,18 @@ async def test_a_rollout_is_measured_beside_kubectl() -> None:
 
 
 def test_every_benchmark_can_be_asked_for() -> None:
-    assert {*BENCHMARKS} == {"start", "acknowledge", "rollout", "crash", "status", "alerts", "escalations", "logs", "backup", "runbooks", "trends", "idle"}
+    assert {*BENCHMARKS} == {
+        "start",
+        "acknowledge",
+        "rollout",
+        "crash",
+        "status",
+        "alerts",
+        "escalations",
+        "logs",
+        "backup",
+        "runbooks",
+        "postmortem",
+        "trends",
+        "idle",
+    }
