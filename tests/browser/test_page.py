@@ -13,7 +13,7 @@ def test_a_stranger_sees_a_deploy_production_and_what_to_try(page: Any) -> None:
     for text in ("prod", "healthy", "gateway-production", "ready", "gateway, errors", "@devops", "may deploy and approve"):
         side.get_by_text(text).first.wait_for()
     assert side.get_by_role("img", name="gateway-production-").count() >= 3
-    assert page.page.locator("#things > li").count() == 10
+    assert page.page.locator("#things > li").count() == 11
     page.opens("Ship a version")
     assert page.page.locator("#things .steps > li").count() == 4
 

@@ -108,7 +108,7 @@ def test_an_incident_without_events() -> None:
 
 def test_its_parts_are_named_and_told_and_count_for_nothing() -> None:
     parts = (Part(number=43, title="carts", opened_at=AT),)
-    one = draft(Material(incident=incident(), entries=(*STORY, entry(1, "incident.acknowledged", "lead", of="#43")), parts=parts))
+    one = draft(Material(incident=incident(), entries=(entry(1, "incident.acknowledged", "lead", of="#43"), *STORY), parts=parts))
     assert "It includes #43 (carts), merged into it." in one.said[Section.SUMMARY]
     assert one.times.acknowledged == AT + 3 * MINUTE
     assert "- 23:51 #43: acknowledged by lead" in text(one)
