@@ -8,10 +8,10 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from bot.core.events import GENESIS, Event, digest, seal
+from bot.core.events import GENESIS, Event, anchor_mark, digest, seal
 from bot.store.due import Due
 from bot.store.store import Store
-from bot.store.tables import EventRow, SealRow
+from bot.store.tables import AnchorRow, EventRow, SealRow
 from bot.store.transaction import Transaction
 
 BATCH = 500
@@ -63,31 +63,47 @@ def _event(row: EventRow) -> Event:
 
 @dataclass(frozen=True)
 class Verification:
-    """`problem` is empty when the chain holds. `head` is the last seal: kept elsewhere, it also proves that nothing was cut off at the end."""
+    """`problem` is empty when the chain holds. `head` is the last seal: kept elsewhere, it also proves that nothing was cut off at the end.
+    `pruned`: how many links before the first one were exported and removed, the last of them into `file`."""
 
     sealed: int
     unsealed: int
     head: str
     problem: str = ""
+    pruned: int = 0
+    file: str = ""
 
 
 def verify(tx: Transaction, key: bytes) -> Verification:
-    """Walks the whole chain and returns the first thing that does not hold, if any."""
+    """Walks the whole chain, from its anchor where its beginning is pruned, and returns the first thing that does not hold, if any."""
     previous, count = GENESIS, 0
+    anchor = tx.get(AnchorRow, 1)
+    if anchor is not None:
+        if anchor.mark != mark_of(key, anchor):
+            return Verification(0, 0, previous, "the anchor from which it goes on was changed, or AIEC_AUDIT_KEY is another one")
+        previous, count = anchor.seal, anchor.sequence
+    cut, file = count, anchor.file if anchor is not None else ""
     query = select(SealRow, EventRow).join(EventRow, col(EventRow.id) == SealRow.event_id, isouter=True).order_by(col(SealRow.sequence))
     unsealed = tx.session.exec(select(func.count()).select_from(_without_link(late=False).subquery())).one()
     with closing(tx.session.exec(query.execution_options(yield_per=1000))) as rows:
         for link, row in rows:
             count += 1
-            problem = _broken(link, row, key, previous, count)
+            problem = broken(link, row, key, previous, count)
             if problem:
-                return Verification(count - 1, unsealed, previous, problem)
+                return Verification(count - 1 - cut, unsealed, previous, problem, cut, file)
             previous = link.seal
     stray = tx.first(_without_link(late=True).order_by(col(EventRow.id)))
-    return Verification(count, unsealed, previous, f"event {stray.id} ({stray.kind} of {stray.subject}) was put in later" if stray else "")
+    problem = f"event {stray.id} ({stray.kind} of {stray.subject}) was put in later" if stray else ""
+    return Verification(count - cut, unsealed, previous, problem, cut, file)
 
 
-def _broken(link: SealRow, row: EventRow | None, key: bytes, previous: str, expected: int) -> str:
+def mark_of(key: bytes, anchor: AnchorRow) -> str:
+    """Returns the mark that an anchor should have."""
+    return anchor_mark(key, anchor.sequence, anchor.seal, anchor.at, anchor.file, anchor.sha256)
+
+
+def broken(link: SealRow, row: EventRow | None, key: bytes, previous: str, expected: int) -> str:
+    """Returns why a link does not follow from the one before it (`previous`: its seal), or nothing where it does."""
     if link.sequence != expected:
         return f"link {expected} is missing"
     if row is None:

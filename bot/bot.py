@@ -69,6 +69,7 @@ class Bot:
         self.config = config
         self.ports = ports
         self.commands = commands
+        self.audit_key = audit_key
         self.groups = Groups(store, ports.chat, config)
         self.door = Door(store, config, commands)
         self._operations = OperationManager(store, config, commands, self.world)

@@ -14,7 +14,7 @@ from bot.core.errors import Unavailable
 from bot.settings import Settings, json_schema, load, show
 from bot.store.migrate import missing, upgrade
 from bot.store.store import Store
-from bot.store.tables import EventRow
+from bot.store.tables import AnchorRow, EventRow
 from bot.store.transaction import Transaction
 
 
@@ -39,7 +39,8 @@ async def audit(what: str) -> int:
     if found.problem:
         print(f"The audit chain does not hold: {found.problem}.", file=sys.stderr)
         return 1
-    print(f"{found.sealed} events, every one in its place; {found.unsealed} not sealed yet. Head: {found.head}")
+    pruned = f"; the {found.pruned} before them were exported, the last ones into {found.file}" if found.pruned else ""
+    print(f"{found.sealed} events, every one in its place; {found.unsealed} not sealed yet{pruned}. Head: {found.head}")
     return 0
 
 
@@ -59,6 +60,8 @@ def _store(settings: Settings) -> Iterator[Store]:
 
 
 def _print_events(tx: Transaction) -> None:
+    if (anchor := tx.get(AnchorRow, 1)) is not None:
+        print(json.dumps({"pruned": anchor.sequence, "seal": anchor.seal, "until": anchor.at.isoformat(), "file": anchor.file, "sha256": anchor.sha256}))
     for row in _events(tx):
         print(json.dumps({"id": row.id, "at": row.at.isoformat(), "kind": row.kind, "subject": row.subject, "actor": row.actor, "payload": row.payload}))
 

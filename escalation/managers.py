@@ -20,6 +20,7 @@ from escalation.pager import PageManager
 from escalation.postmortems import PostmortemManager
 from escalation.publishing import PublishManager
 from escalation.reconciler import ReconcileManager
+from escalation.retention.manager import RetentionManager
 from escalation.roster import RosterManager
 from escalation.silences import SilenceManager
 from escalation.tend import IncidentManager
@@ -50,5 +51,6 @@ def managers(bot: Bot) -> Sequence[Manager]:
         PublishManager(store, config, ports.libraries),
         CardManager(store, config),
         EvidenceManager(store, config, bot.world),
+        *([RetentionManager(store, config.retention, ports.backups, bot.audit_key)] if config.retention is not None and ports.backups is not None else []),
         *([ChannelManager(store, ports.chat)] if ports.chat is not None else []),
     ]

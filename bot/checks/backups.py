@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 from bot.bot import Ports
-from bot.checks.finding import Finding, failed, ok, wrong
+from bot.checks.finding import Finding, failed, ok, warning, wrong
 from bot.core.backups import Backups, Scratch
+from bot.core.durations import notation
 from bot.core.errors import AiecError
 from bot.core.ports import Cluster
 from bot.settings import Settings
@@ -14,14 +15,18 @@ PROBE = "aiec-check"
 SHARED = ("nfs", "cifs", "smb", "ceph", "gluster", "lustre", "fuse", "9p", "virtiofs")
 """How the names of file systems begin that several machines may use at once."""
 BREAKS = "backups"
+UNPRUNED, PLACE = "the database grows for ever", "set AIEC_BACKUP_URL, or leave out `retention` in aiec.yaml"
 
 
 async def backups(settings: Settings, ports: Ports) -> list[Finding]:
     """Returns what there is to say about the store and the server for trials."""
-    wanted = settings.config.backup
-    if ports.backups is None:
-        return []  # said by the variables
+    wanted, kept = settings.config.backup, settings.config.retention
+    if ports.backups is None:  # said by the variables
+        return [warning("retention", "there is no place to export to, so that nothing of aiec's own records is pruned", UNPRUNED, PLACE)] if kept else []
     found = [*await _store(ports.backups), *_private(settings)]
+    if kept is not None:
+        where = f"records go to {ports.backups.where} and are pruned then, after {notation(kept.application)}, events after {notation(kept.audit)}"
+        found.append(ok("retention", where))
     if wanted.verify is not None and wanted.verify.target is not None:
         found.append(await _trial(wanted.verify.target, ports.scratch))
     return found

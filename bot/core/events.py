@@ -30,6 +30,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
+def anchor_mark(key: bytes, sequence: int, last: str, at: datetime, file: str, sha256: str) -> str:
+    """Returns the HMAC-SHA-256 of where a chain was cut: the number and the seal of the last link that is gone, and the file that has it."""
+    return hmac.new(key, canonical(["anchor", sequence, last, at.isoformat(), file, sha256]), hashlib.sha256).hexdigest()
+
+
 def seal(key: bytes, previous: str, sequence: int, at: datetime, event: Event, payload_digest: str) -> str:
     """Returns the HMAC-SHA-256 that chains an event to the one before it (`previous`: its seal, GENESIS for the first).
 

@@ -99,6 +99,22 @@ class SealRow(SQLModel, table=True):
     seal: str
 
 
+class AnchorRow(SQLModel, table=True):
+    """Where the audit chain begins once its oldest links are pruned: the last of these, by its number and its seal.
+
+    `at`: when that event happened; `file`, `sha256`: the export that it is in; `mark`: signs all of it, so that nobody can cut the chain without the key.
+    """
+
+    __tablename__ = "anchors"
+    id: int = Field(default=1, primary_key=True)
+    sequence: int = Field(sa_column=Column(Serial, nullable=False))
+    seal: str
+    at: datetime = Field(sa_type=Utc)
+    file: str
+    sha256: str
+    mark: str
+
+
 class MessageRow(SQLModel, table=True):
     """The outbox: what should stand in the chat, and what does. A newer `version` than `sent_version` is work for the sender.
 

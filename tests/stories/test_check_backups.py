@@ -32,6 +32,14 @@ async def test_without_a_store_there_are_none(checked: Checked) -> None:
     assert [one.text for one in await checked.finds(Level.OFF, "AIEC_BACKUP_URL")] == ["not set; there is no place for backups: none are taken"]
 
 
+async def test_without_a_store_nothing_is_pruned_and_with_one_it_is_said_when(checked: Checked, tmp_path: Path) -> None:
+    (found,) = await checked.finds(Level.WARNING, "retention")
+    assert found.text == "there is no place to export to, so that nothing of aiec's own records is pruned"
+    checked.environ["AIEC_BACKUP_URL"] = tmp_path.as_uri()
+    (found,) = await checked.finds(Level.OK, "retention")
+    assert found.text == f"records go to {tmp_path} and are pruned then, after 30d, events after 90d"
+
+
 async def test_a_store_that_is_not_there_is_wrong(checked: Checked, store: Path) -> None:
     os.rmdir(store)
     assert await checked.wrong("backups") == [f"There is no folder {store} for backups."]
