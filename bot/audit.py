@@ -8,10 +8,12 @@ from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from bot.core.events import GENESIS, Event, anchor_mark, digest, seal
+from bot.anchor import beginning
+from bot.core.errors import Invalid
+from bot.core.events import GENESIS, Event, digest, seal
 from bot.store.due import Due
 from bot.store.store import Store
-from bot.store.tables import AnchorRow, EventRow, SealRow
+from bot.store.tables import EventRow, SealRow
 from bot.store.transaction import Transaction
 
 BATCH = 500
@@ -76,13 +78,11 @@ class Verification:
 
 def verify(tx: Transaction, key: bytes) -> Verification:
     """Walks the whole chain, from its anchor where its beginning is pruned, and returns the first thing that does not hold, if any."""
-    previous, count = GENESIS, 0
-    anchor = tx.get(AnchorRow, 1)
-    if anchor is not None:
-        if anchor.mark != mark_of(key, anchor):
-            return Verification(0, 0, previous, "the anchor from which it goes on was changed, or AIEC_AUDIT_KEY is another one")
-        previous, count = anchor.seal, anchor.sequence
-    cut, file = count, anchor.file if anchor is not None else ""
+    try:
+        cut, previous, file = beginning(tx, key)
+    except Invalid as error:
+        return Verification(0, 0, GENESIS, error.text)
+    count = cut
     query = select(SealRow, EventRow).join(EventRow, col(EventRow.id) == SealRow.event_id, isouter=True).order_by(col(SealRow.sequence))
     unsealed = tx.session.exec(select(func.count()).select_from(_without_link(late=False).subquery())).one()
     with closing(tx.session.exec(query.execution_options(yield_per=1000))) as rows:
@@ -95,11 +95,6 @@ def verify(tx: Transaction, key: bytes) -> Verification:
     stray = tx.first(_without_link(late=True).order_by(col(EventRow.id)))
     problem = f"event {stray.id} ({stray.kind} of {stray.subject}) was put in later" if stray else ""
     return Verification(count - cut, unsealed, previous, problem, cut, file)
-
-
-def mark_of(key: bytes, anchor: AnchorRow) -> str:
-    """Returns the mark that an anchor should have."""
-    return anchor_mark(key, anchor.sequence, anchor.seal, anchor.at, anchor.file, anchor.sha256)
 
 
 def broken(link: SealRow, row: EventRow | None, key: bytes, previous: str, expected: int) -> str:

@@ -42,7 +42,7 @@ async def _trends(arguments: Arguments, context: Context) -> Card:
     whole = review(month, facts, context.now)
     if arguments.csv:
         here, before = figures(month, facts, context.now), figures(month.back(), facts, context.now)
-        return Card(headline=whole.headline, file=as_csv(here, before))
+        return Card(headline=whole.headline, file=as_csv(here, before, facts.owed))
     return whole
 
 

@@ -8,9 +8,10 @@ from sqlalchemy import delete, func
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 
-from bot.audit import broken, mark_of
+from bot.anchor import beginning, mark_of
+from bot.audit import broken
 from bot.core.errors import Invalid
-from bot.core.events import GENESIS, Event
+from bot.core.events import Event
 from bot.store.incident_tables import IncidentRow
 from bot.store.postmortem_tables import PostmortemRow
 from bot.store.tables import AnchorRow, EventRow, OperationRow, SealRow
@@ -34,10 +35,10 @@ class Cut:
 def oldest(tx: Transaction, key: bytes, border: datetime, limit: int) -> Cut:
     """Returns at most so many links that are older than `border`, up to the first that is not, or that something open still needs. The last of all stays.
     Raises Invalid when the chain does not hold."""
-    anchor = tx.get(AnchorRow, 1)
-    if anchor is not None and anchor.mark != mark_of(key, anchor):
-        raise Invalid("The audit chain's anchor was changed, or AIEC_AUDIT_KEY is another one.", "Nothing was pruned; `aiec audit verify` says the same.")
-    previous, sequence = (anchor.seal, anchor.sequence) if anchor is not None else (GENESIS, 0)
+    try:
+        sequence, previous, _ = beginning(tx, key)
+    except Invalid as error:
+        raise Invalid(f"The audit chain does not hold: {error.text}.", "Nothing was pruned; `aiec audit verify` says the same.") from error
     start, held = sequence, _held(tx)
     last = columns(func.max(SealRow.sequence)).scalar_subquery()
     query = select(SealRow, EventRow).join(EventRow, col(EventRow.id) == SealRow.event_id, isouter=True)

@@ -158,7 +158,7 @@ def _owed_lines(owed: Owed) -> list[Line]:
         if names:
             said = what if len(names) == 1 else what.replace(" is", "s are", 1)
             more = f" and {len(names) - SHOWN} more" if names[SHOWN:] else ""
-            found.append(line(f"{len(names)} {said}: {'; '.join(names[:SHOWN])}{more}"))
+            found.append(line(f"{len(names)} {said}: {'; '.join(map(printable, names[:SHOWN]))}{more}"))
     return found
 
 
@@ -182,12 +182,13 @@ def _minutes(each: Sequence[Figures], name: str) -> tuple[Sample, ...]:
     return tuple(Sample(at=at, value=length.total_seconds() / 60) for at, length in found if length is not None)
 
 
-def as_csv(month: Figures, before: Figures) -> Attachment:
+def as_csv(month: Figures, before: Figures, owed: Owed) -> Attachment:
     """Returns all figures as a table for spreadsheets: figure, of what, value, unit, the month before."""
     out = io.StringIO()
     sheet = csv.writer(out, lineterminator="\n")
     sheet.writerow(["month", "figure", "of", "value", "unit", "month_before"])
-    for figure, of, value, unit, was in _cells(month, before):
+    late = (("overdue action items", "", len(owed.actions), "", ""), ("late post-mortems", "", len(owed.postmortems), "", ""))
+    for figure, of, value, unit, was in (*_cells(month, before), *late):
         sheet.writerow([month.month.name, figure, _harmless(of), value, unit, was])
     return Attachment(name=f"aiec-trends-{month.month.name}.csv", text=out.getvalue())
 

@@ -114,7 +114,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Owed:
-    """What was not done in its time, as it stands now: lines that name it, private incidents' without their names. None: it is not kept here."""
+    """What was not done in its time, as it stands now, in words: what is about a private incident is not named."""
 
-    actions: tuple[str, ...] | None = None
-    postmortems: tuple[str, ...] | None = None
+    actions: tuple[str, ...] = ()
+    postmortems: tuple[str, ...] = ()

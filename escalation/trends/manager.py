@@ -62,5 +62,5 @@ def post(tx: Transaction, config: Config, trends: Trends, month: Month, late: tu
     tx.send(Message(key=f"{key}/figures", channel=channel, card=Card(headline=line("In figures"), evidence=whole.evidence), thread_of=key))
     if whole.chart is not None and whole.chart.panels:
         tx.send(Message(key=f"{key}/chart", channel=channel, card=Card(headline=line("The months before"), chart=whole.chart), thread_of=key))
-    sheet = as_csv(figures(month, facts, tx.now), figures(month.back(), facts, tx.now))
+    sheet = as_csv(figures(month, facts, tx.now), figures(month.back(), facts, tx.now), facts.owed)
     tx.send(Message(key=f"{key}/sheet", channel=channel, card=Card(headline=line(sheet.name), file=sheet), thread_of=key))

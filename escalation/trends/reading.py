@@ -17,10 +17,12 @@ from sqlmodel import col, select
 from bot.core.config import Config
 from bot.store import log
 from bot.store.incident_tables import IncidentRow
+from bot.store.postmortem_tables import PostmortemRow
 from bot.store.tables import EventRow, ReleaseRow
 from bot.store.transaction import Transaction
+from escalation.actions import open_items
 from escalation.incident import State
-from escalation.trends.facts import MONTHS, AlertFact, ChangeFact, Facts, IncidentFact, Month, PageFact
+from escalation.trends.facts import MONTHS, PRIVATE, AlertFact, ChangeFact, Facts, IncidentFact, Month, Owed, PageFact
 
 LONGEST = timedelta(days=2)
 """How long before a month a change may have been asked for that ended in it."""
@@ -40,6 +42,19 @@ def read(tx: Transaction, config: Config, month: Month) -> Facts:
         alerts=tuple(_alerts(tx, turn, middle, last)),
         changes=_changes(tx, config, first, last),
         known=log.known_since(tx),
+        owed=_owed(tx),
+    )
+
+
+def _owed(tx: Transaction) -> Owed:
+    """Returns the action items that are overdue now, and the post-mortems that are late."""
+    private = {*tx.session.scalars(columns(col(IncidentRow.id)).where(col(IncidentRow.private).is_(True)))}
+    items = [item for item in open_items(tx) if item.overdue(tx.now)]
+    late = (col(PostmortemRow.state).not_in(("published", "merged")), col(PostmortemRow.due_at) <= tx.now)
+    rows = tx.all(select(PostmortemRow).where(*late).order_by(col(PostmortemRow.due_at)))
+    return Owed(
+        actions=tuple(PRIVATE if item.incident in private else f"{item.name} {item.text} ({item.owner})" for item in items),
+        postmortems=tuple(PRIVATE if row.incident in private else f"#{row.incident} ({row.owner or 'nobody'})" for row in rows),
     )
 
 

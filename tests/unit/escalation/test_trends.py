@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.text import words
 from escalation.trends.card import as_csv, review
-from escalation.trends.facts import PRIVATE, AlertFact, ChangeFact, Facts, IncidentFact, Month, PageFact, month_of
+from escalation.trends.facts import PRIVATE, AlertFact, ChangeFact, Facts, IncidentFact, Month, Owed, PageFact, month_of
 from escalation.trends.figures import change_in, dora, figures
 
 NOVEMBER = Month(year=2026, month=11)
@@ -68,8 +68,8 @@ def test_a_private_incident_is_counted_and_never_named() -> None:
     found = figures(NOVEMBER, facts, AFTER)
     assert (found.incidents, found.private, found.by_severity) == (1, 1, {"SEV2": 1})
     assert (found.by_service, found.by_cause) == ({PRIVATE: 1}, {PRIVATE: 1})
-    assert "vault" not in card.model_dump_json() + as_csv(found, found).text
-    assert "LeakedKey" not in card.model_dump_json() + as_csv(found, found).text
+    assert "vault" not in card.model_dump_json() + as_csv(found, found, Owed()).text
+    assert "LeakedKey" not in card.model_dump_json() + as_csv(found, found, Owed()).text
 
 
 def test_pages_at_night_are_those_on_the_clock_of_whoever_is_paged() -> None:
@@ -158,7 +158,7 @@ def test_the_chart_shows_six_months_and_stands_in_words_by_days() -> None:
 
 def test_the_file_has_every_figure_and_no_formula() -> None:
     facts = Facts(incidents=(incident(1, at(2), cause="=HYPERLINK(1)"),), pages=(PageFact("engineer", at(5), 3),), changes=(deploy("op-1", at(2)),))
-    found = as_csv(figures(NOVEMBER, facts, AFTER), figures(OCTOBER, facts, AFTER))
+    found = as_csv(figures(NOVEMBER, facts, AFTER), figures(OCTOBER, facts, AFTER), Owed((), ("#1",)))
     rows = [*csv.DictReader(io.StringIO(found.text))]
     assert found.name == "aiec-trends-2026-11.csv"
     said = {(row["figure"], row["of"]): row["value"] for row in rows}
@@ -166,4 +166,13 @@ def test_the_file_has_every_figure_and_no_formula() -> None:
     assert said["incidents by cause", "'=HYPERLINK(1)"] == "1"
     assert said["pages at night", "engineer"] == "1"
     assert (said["deploys", ""], said["lead time", ""]) == ("1", "600")
+    assert (said["overdue action items", ""], said["late post-mortems", ""]) == ("0", "1")
     assert {row["month"] for row in rows} == {"2026-11"}
+
+
+def test_what_is_owed_is_named_as_far_as_it_fits() -> None:
+    owed = Owed(actions=tuple(f"act-{number} raise the pool (engineer)" for number in range(1, 11)), postmortems=("#4 (lead)",))
+    said = [words(one) for one in review(NOVEMBER, Facts(owed=owed), AFTER).lines]
+    assert said[0].startswith("10 action items are overdue: act-1 raise the pool (engineer); act-2")
+    assert said[0].endswith("act-8 raise the pool (engineer) and 2 more")
+    assert said[1] == "1 post-mortem is late: #4 (lead)"

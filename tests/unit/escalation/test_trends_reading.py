@@ -8,11 +8,12 @@ from bot.config_file import read as configuration
 from bot.core.events import Event
 from bot.settings import SHIPPED
 from bot.store.log import first_since
+from bot.store.postmortem_tables import PostmortemRow
 from bot.store.store import Store
 from bot.store.tables import ReleaseRow
-from escalation import book
+from escalation import actions, book
 from escalation.book import Draft
-from escalation.trends.facts import Month
+from escalation.trends.facts import PRIVATE, Month, Owed
 from escalation.trends.reading import read
 from tests.databases import KINDS, database_with_schema
 
@@ -71,6 +72,23 @@ async def test_incidents_alerts_pages_and_deploys_are_found(store: Store) -> Non
     assert (change.operation, change.services, change.outcome) == ("op-1", frozenset({"gateway"}), "done")
     assert change.ready == change.ended - timedelta(days=1)
     assert facts.known == START
+
+
+async def test_what_is_overdue_and_late_is_found_and_of_private_incidents_not_named(store: Store) -> None:
+    draft = Draft(title="gateway: error rate", severity="SEV2", service="gateway")
+    opened = await store.transaction(lambda tx: book.open_incident(tx, CONFIG, draft, "lead"))
+    secret = await store.transaction(lambda tx: book.open_incident(tx, CONFIG, draft.model_copy(update={"private": True}), "lead"))
+
+    def owe(tx) -> None:
+        for number in (opened.number, secret.number):
+            actions.add(tx, CONFIG, opened.model_copy(update={"number": number}), "raise the pool", "engineer", START + timedelta(days=1), "lead")
+            tx.save(PostmortemRow(incident=number, state="drafted", owner="lead", created_at=START, due_at=START + timedelta(days=2)))
+
+    await store.transaction(owe)
+    assert (await store.read(lambda tx: read(tx, CONFIG, NOVEMBER))).owed == Owed()
+    store.clock.at = START + timedelta(days=3)
+    found = (await store.read(lambda tx: read(tx, CONFIG, NOVEMBER))).owed
+    assert found == Owed(actions=("act-1 raise the pool (engineer)", PRIVATE), postmortems=(f"{opened.name} (lead)", PRIVATE))
 
 
 async def test_december_knows_what_was_in_november(store: Store) -> None:
