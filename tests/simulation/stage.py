@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Engine
@@ -22,6 +22,7 @@ from tests.simulation.process import Odds, Process, Watcher
 LEASES = 120
 """Seconds after which nothing is held any more by a process that died."""
 ROUNDS = 100
+LONG_ENOUGH = timedelta(minutes=2)
 HARMLESS = Odds()
 
 
@@ -118,15 +119,21 @@ class Stage:
             self._watching.problem("a manager failed: see the log")
 
     async def settle(self, process: Process) -> None:
-        """Ticks while anything is due; `Engine.settle` would tick once more to see that nothing is."""
-        for _ in range(ROUNDS):
+        """Ticks while anything is due; `Engine.settle` would tick once more to see that nothing is. Calls that hang take time, in which more falls due: after
+        a while that is for the next step."""
+        clock, rounds = self._world.clock, 0
+        began = at = clock.now()
+        while at - began <= LONG_ENOUGH:
             due = self._watching.next_due()
             try:
-                if due is None or due > self._world.clock.now() or not await process.bot.engine.tick():
+                if due is None or due > at or not await process.bot.engine.tick():
                     return
             except Unavailable:
                 return
-        self._watching.problem(f"the engine does not come to rest: {ROUNDS} rounds and still something moves")
+            rounds, at = rounds + 1 if clock.now() == at else 0, clock.now()
+            if rounds == ROUNDS:
+                self._watching.problem(f"the engine does not come to rest: {ROUNDS} rounds in a moment and still something moves")
+                return
 
     async def _meanwhile(self) -> None:
         """While a call of the bot is on its way: colleagues act, people ask and are answered, or the whole process stands still for too long."""
