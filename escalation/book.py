@@ -121,10 +121,10 @@ def page(tx: Transaction, config: Config, incident: Incident) -> None:
 
 
 def _revive(tx: Transaction, number: int) -> None:
-    """What was resolved with an incident is to be called for again; when, its paging says."""
+    """What was resolved with an incident is to be called for again; when, its paging says. Whoever was called there before was called for what is over."""
     for row in pages_of(tx, number):
         if row.again == 0 and row.status == "resolved":
-            row.status, row.version = "triggered", row.version + 1
+            row.status, row.version, row.since = "triggered", row.version + 1, tx.now
             tx.save(row)
 
 

@@ -220,6 +220,19 @@ async def test_only_calls_from_now_on_count_where_the_page_before_may_have_been_
     assert since == [None, None, None, START + timedelta(minutes=105)]
 
 
+async def test_who_was_called_before_it_was_resolved_was_not_called_for_what_came_back(desk: Desk) -> None:
+    """Where PagerDuty was not told yet that it was resolved: whoever is first to be called now may still be assigned there, from a higher level."""
+    number = await desk.open()
+    for minutes in (0, 15):
+        await desk.forward(minutes)
+        await desk.sent()
+    await desk.become(number, State.RESOLVED)
+    await desk.become(number, State.TRIGGERED)
+    await desk.forward(1)
+    (page,) = await desk.pages()
+    assert (page.level, page.status, page.since) == (1, "triggered", START + timedelta(minutes=15))
+
+
 async def test_nobody_on_call_is_recorded_shouted_and_paged_once_somebody_is(tmp_path: Path) -> None:
     policy = CONFIG.escalation.policies["default"]  # type: ignore[union-attr]
     empty = policy.model_copy(update={"levels": tuple(level.model_copy(update={"people": ()}) for level in policy.levels)})
