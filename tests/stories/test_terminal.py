@@ -275,6 +275,7 @@ async def test_ctrl_c_at_the_question_does_nothing(scene):
     assert (code, tag(scene), "No longer watched" in shown) == (130, "v1.2.0", False)
 
 
+@pytest.mark.slow
 async def test_no_answer_at_all_is_no(scene):
     asked = await Terminal.open(scene, "exec", "deploy staging v1.2.1", *ENGINEER)
     await asked.shows("Go on? [y/N]")
@@ -282,7 +283,7 @@ async def test_no_answer_at_all_is_no(scene):
     assert ((await asked.ends())[0], tag(scene)) == (7, "v1.2.0")
 
 
-@pytest.mark.parametrize(("ended_by", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("ended_by", "exit_code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)])
 async def test_who_is_ended_later_only_stops_watching_and_gives_back_what_was_his(scene, ended_by, exit_code):
     scene.world.kubernetes.ready_after = 600
     watched = await Terminal.open(scene, "exec", "deploy staging v1.2.1", *ENGINEER, "--yes")
