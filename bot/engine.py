@@ -103,15 +103,19 @@ class Engine:
     async def release(self) -> None:
         """Gives the lock back, and what was under way when the managers were ended, so that nobody need wait for a lease to run out."""
 
-        def free(tx: Transaction) -> None:
+        def mine(tx: Transaction) -> EngineRow | None:
             row = tx.get(EngineRow, 1, lock=True)
-            if row is not None and row.holder == self.holder:
+            return row if row is not None and row.holder == self.holder else None
+
+        def free(tx: Transaction) -> None:
+            if (row := mine(tx)) is not None:
                 row.holder = ""
                 tx.save(row)
                 _let_go(tx)
 
-        if self._held_until is not None:
-            self._held_until = None
+        self._held_until = None
+        # What the database says counts: it may have been ended before it knew that it had got the lock.
+        if await self._store.read(lambda tx: mine(tx) is not None):
             await self._store.transaction(free)
 
     async def tick(self) -> bool:
