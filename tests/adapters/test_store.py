@@ -152,7 +152,7 @@ async def test_a_locked_database_is_given_up_in_time_and_nothing_is_done_later(u
         began = time.monotonic()
         with pytest.raises(TooSlow, match="nothing was done"):
             await store.transaction(lambda tx: tx.save(lock("late")), within=SECOND)
-        assert 0.9 < time.monotonic() - began < 2
+        assert 0.9 < time.monotonic() - began < 4
     await store.transaction(lambda tx: tx.save(lock("next")))
     store.close()  # waits for what was given up
     assert names(store) == {"next"}

@@ -420,7 +420,7 @@ async def test_it_ends_in_time_when_everything_is_down(checked: Checked, kind: A
     checked.environ["PROMETHEUS_URL"] = checked.sandbox.urls["prometheus"]
     started = time.monotonic()
     found = await checked.finds(Level.WRONG, patience=1.0)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     subjects = {one.subject for one in found}
     assert {"slack", "cluster staging", "cluster prod", "registry gateway", "registry ml-recommendation", "health prod", "prometheus", "github"} <= subjects
     assert all(words in one.text for one in found if one.subject != "slack deliveries")

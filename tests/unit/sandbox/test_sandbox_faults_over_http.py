@@ -98,6 +98,6 @@ async def test_stopping_does_not_wait_for_requests_under_way(sandbox: Sandbox, c
             await asyncio.sleep(0.01)
     began = time.monotonic()
     await sandbox.stop()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         await request
