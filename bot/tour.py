@@ -15,6 +15,8 @@ APPROVE = "Nobody approves his own request: be lead, and press *Approve*."
 
 FAILING = "SEV2 The gateway answers with errors"
 DOWN = "SEV1 postgres: PostgreSQL does not answer"
+MONTH = 31 * 86400
+"""Seconds after which another month has begun, whenever the demo is played."""
 
 
 def _emergency(version: str, why: str) -> str:
@@ -78,7 +80,7 @@ HINTS: list[Json] = [
     },
     {
         "title": "From the fault to the post-mortem",
-        "hint": "What happened is written already; people add what only they know.",
+        "hint": "What happened is written already; people add what only they know, and the month is looked back at.",
         "steps": [
             {
                 "text": "Take the database away. Within a minute there is an incident in #incidents.",
@@ -106,6 +108,11 @@ HINTS: list[Json] = [
                 "text": 'Empty sections want a reason. Send there: /aiec postmortem publish --anyway "only a demo". Read it in #incidents.',
                 "as": "engineer",
                 "seen": {"text": "Post-mortem of #[0-9]+ is published"},
+            },
+            {
+                "text": "Let a month pass. Its review posts itself in #incidents, beside the month before.",
+                "advance": MONTH,
+                "seen": {"text": "Review of .*: [0-9]+ incident"},
             },
         ],
     },

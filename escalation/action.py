@@ -150,7 +150,7 @@ def issue(item: Item) -> Line:
 
 def came_of(item: Item) -> Line:
     """Returns who ended it, when, and why."""
-    when: tuple[Span, ...] = (" on ", Time(at=item.ended_at, style="date")) if item.ended_at else ()
+    when: tuple[Span, ...] = (", ", Time(at=item.ended_at, style="date")) if item.ended_at else ()
     return line(f"{item.state} by ", Person(name=item.ended_by or "aiec"), *when, f": {item.because}" if item.because else "")
 
 

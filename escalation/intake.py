@@ -215,7 +215,7 @@ def _graver(tx: Transaction, situation: Situation, topic: str, incident: Inciden
     worse = graver(situation.config, incident.severity, severity)
     if worse != incident.severity:
         after = incident.model_copy(update={"severity": worse})
-        incident = book.change(tx, situation.config, incident, after, MACHINE, "severity", before=incident.severity, after=worse)
+        incident = book.change(tx, situation.config, incident, after, MACHINE, "severity", was=incident.severity, now=worse)
     situation.open[topic] = incident
     return incident
 

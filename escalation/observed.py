@@ -247,7 +247,7 @@ def _weigh(tx: Transaction, config: Config, row: PageRow, priority: str, by: str
     if severity != before.severity and before.state.open:
         tx.save(row)
         book.change(
-            tx, config, before, before.model_copy(update={"severity": severity}), by, "severity", before=before.severity, after=severity, via="pagerduty"
+            tx, config, before, before.model_copy(update={"severity": severity}), by, "severity", was=before.severity, now=severity, via="pagerduty"
         )
 
 

@@ -88,7 +88,7 @@ def link_line(one: Standing, ref: Span) -> Line:
 
 def _published(one: Standing, what: Bold) -> Card:
     by: Line = (" by ", Person(name=one.published_by)) if one.published_by else ()
-    at: Line = (" on ", Time(at=one.published_at, style="date")) if one.published_at is not None else ()
+    at: Line = (", ", Time(at=one.published_at, style="date")) if one.published_at is not None else ()
     lines: list[Line] = [_title(one)]
     if one.anyway:
         lines.append(line(f"{len(one.left)} of {len(SECTIONS)} sections are empty; published anyway: {cut(one.anyway, LONGEST)}"))

@@ -38,13 +38,17 @@ function stepNode(step, isNext, world, troubles, act) {
     isNext ? h("div", { class: "doing" }, ...buttons(step, world, troubles, act)) : null);
 }
 
+function span(seconds) {
+  return seconds < 86400 ? `+${seconds / 60} min` : `+${seconds / 86400} days`;
+}
+
 function buttons(step, world, troubles, act) {
   const made = (label, run, name = label) => h("button", { type: "button", onclick: run, "data-focus": `step-${name}` }, label);
   const trouble = troubles.find((one) => one.name === step.trouble);
   const others = step.as && !step.say && world.users[world.me].name !== step.as;
   return [
     trouble ? made(trouble.on ? `End: ${trouble.title}` : trouble.title, () => act.trouble(trouble)) : null,
-    step.advance ? made(`+${step.advance / 60} min`, () => act.advance(step.advance)) : null,
+    step.advance ? made(span(step.advance), () => act.advance(step.advance)) : null,
     step.say ? made(step.say.split(/( )/).map((part) => (part === " " ? part : h("span", {}, part))), () => act.write(step), step.say) : null,
     step.say ? h("small", {}, `Puts it into the line below${step.as ? `, as ${step.as}` : ""}; Enter sends it.`) : null,
     others ? made(`Be ${step.as}`, () => act.be(step.as)) : null,

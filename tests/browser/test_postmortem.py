@@ -1,4 +1,4 @@
-"""From the fault to the published post-mortem, as somebody in front of the page does it."""
+"""From the fault to the published post-mortem and the month's review, as somebody in front of the page does it."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 LEARN, DOWN = "From the fault to the post-mortem", "SEV1 postgres: PostgreSQL does not answer"
 
 
-def test_what_an_incident_teaches_is_drafted_written_and_published(page: Any) -> None:
+def test_what_an_incident_teaches_is_drafted_written_published_and_looked_back_at(page: Any) -> None:
     page.opens(LEARN)
     page.breaks("Postgres is down")
     page.passes(60)
@@ -36,8 +36,15 @@ def test_what_an_incident_teaches_is_drafted_written_and_published(page: Any) ->
     page.sees("sections of the post-mortem of #1 are empty")
     page.says('/aiec postmortem publish --anyway "only a demo"')
     page.sees("Post-mortem of #1 is published by @engineer", 30)
-    page.ticked(LEARN)
     page.goes("incidents")
     page.sees("Post-mortem of #1 is published by @engineer.*published anyway: only a demo")
     page.message("Post-mortem of #1 is published").get_by_role("button", name=re.compile("repl")).click()
     page.page.get_by_label("Replies").get_by_text("postmortem", exact=False).first.wait_for()
+
+    page.presses_step(LEARN, "+31 days")
+    page.sees("Review of .*: 1 incident", 40)
+    page.ticked(LEARN)
+    page.message("Review of .*: 1 incident").get_by_role("button", name=re.compile("repl")).click()
+    page.page.get_by_label("Replies").get_by_text("Deploys to production (DORA)").wait_for()
+    page.page.get_by_label("Replies").locator("img").wait_for()
+    page.pictures("workspace-review")

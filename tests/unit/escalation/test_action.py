@@ -117,7 +117,7 @@ def test_its_buttons_go_when_it_is_over() -> None:
     assert [one.label for one in card(item()).actions] == ["Done", "Assign to…", "Later"]
     done = card(item(state=State.DROPPED, ended_by="lead", ended_at=NOW, because="the queue is gone"))
     assert done.actions == ()
-    assert words(done.lines[1]) == "dropped by @lead on Mon 23 Nov 14:00 UTC: the queue is gone"
+    assert words(done.lines[1]) == "dropped by @lead, Mon 23 Nov 14:00 UTC: the queue is gone"
 
 
 def test_a_row_says_how_late_it_is() -> None:

@@ -19,6 +19,7 @@ from bot.yaml_text import parse
 from escalation import book
 from escalation.incident import Incident, State
 from escalation.intake import receive, still_there
+from escalation.timeline import Entry, said
 from sandbox.clock import Clock
 from tests.databases import KINDS, database_with_schema
 
@@ -120,12 +121,22 @@ def test_an_alert_twice_in_one_notification_is_one(desk):
     assert [row.count for row in desk.rows()] == [2]
 
 
-def test_another_alert_of_the_service_merges_and_a_graver_one_raises_the_severity(desk):
+def test_another_alert_of_the_service_merges(desk):
     desk.takes(desk.alert("A", service="postgres", severity="critical", namespace="aiecommerce"))
     desk.becomes(1, State.ACKNOWLEDGED)
     desk.takes(desk.alert("B", service="postgres"))
     assert desk.fates() == ["opened", "merged"]
     assert [incident.alerts for incident in desk.incidents()] == [2]
+
+
+def test_a_graver_alert_raises_the_severity_and_the_timeline_says_from_where(desk):
+    for _ in range(3):
+        desk.takes(desk.alert("HighLatency", "warning"))
+        desk.passes(minutes=5)
+    desk.takes(desk.alert())
+    assert [incident.severity for incident in desk.incidents()] == ["SEV2"]
+    (raised,) = desk.store.look(lambda tx: tx.all(select(EventRow).where(EventRow.kind == "incident.severity")))
+    assert said(Entry(at=raised.at, kind=raised.kind, actor=raised.actor, data=raised.data)).endswith("changed the severity from SEV3 to SEV2")
 
 
 def test_alerts_of_two_environments_are_two_incidents(desk):
