@@ -39,6 +39,12 @@ class TakeStep(WorkStep):
     def was(self) -> str:
         return "no new backup"
 
+    def difference(self, other: object) -> list[str]:
+        """The moment differs with each plan, and is the approved one's."""
+        if not isinstance(other, type(self)):
+            return [f"{self.target} would be made in another way"]
+        return [] if other.model_copy(update={"name": self.name, "made_at": self.made_at}) == self else [f"{self.target} would be made with other settings"]
+
     async def found(self, world: World) -> str | None:
         for one in await listed(store_of(world), self.environment):
             if one.backup.name == self.name:
@@ -78,12 +84,6 @@ class DatabaseBackupStep(TakeStep):
     @property
     def change(self) -> str:
         return f"pg_dump of {self.database.name}"
-
-    def difference(self, other: object) -> list[str]:
-        """The moment differs with each plan, and is the approved one's."""
-        if not isinstance(other, DatabaseBackupStep):
-            return [f"{self.target} would be made in another way"]
-        return [] if other.model_copy(update={"name": self.name, "made_at": self.made_at}) == self else [f"{self.target} would be made with other settings"]
 
     async def work(self, world: World, say: Say) -> str:
         cluster, store = world.clusters[self.environment], store_of(world)

@@ -35,12 +35,6 @@ class ConfigBackupStep(TakeStep):
     def change(self) -> str:
         return f"reads every kind of object, Secrets {'encrypted' if self.secrets == 'encrypt' else 'left out'}"
 
-    def difference(self, other: object) -> list[str]:
-        """The moment differs with each plan, and is the approved one's."""
-        if not isinstance(other, ConfigBackupStep):
-            return [f"{self.target} would be made in another way"]
-        return [] if other.model_copy(update={"name": self.name, "made_at": self.made_at}) == self else [f"{self.target} would be made with other settings"]
-
     async def work(self, world: World, say: Say) -> str:
         cluster, store = world.clusters[self.environment], store_of(world)
         digest, size, things = hashlib.sha256(), 0, 0
