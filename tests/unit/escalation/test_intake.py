@@ -136,7 +136,7 @@ def test_a_graver_alert_raises_the_severity_and_the_timeline_says_from_where(des
     desk.takes(desk.alert())
     assert [incident.severity for incident in desk.incidents()] == ["SEV2"]
     (raised,) = desk.store.look(lambda tx: tx.all(select(EventRow).where(EventRow.kind == "incident.severity")))
-    assert said(Entry(at=raised.at, kind=raised.kind, actor=raised.actor, data=raised.data)).endswith("changed the severity from SEV3 to SEV2")
+    assert said(Entry(at=raised.at, kind=raised.kind, actor=raised.actor, data=raised.payload)).endswith("changed the severity from SEV3 to SEV2")
 
 
 def test_alerts_of_two_environments_are_two_incidents(desk):
