@@ -246,9 +246,7 @@ def _weigh(tx: Transaction, config: Config, row: PageRow, priority: str, by: str
     _, before = book.find(tx, row.incident)
     if severity != before.severity and before.state.open:
         tx.save(row)
-        book.change(
-            tx, config, before, before.model_copy(update={"severity": severity}), by, "severity", was=before.severity, now=severity, via="pagerduty"
-        )
+        book.change(tx, config, before, before.model_copy(update={"severity": severity}), by, "severity", was=before.severity, now=severity, via="pagerduty")
 
 
 def _ask(tx: Transaction, config: Config, row: PageRow, until: datetime | None) -> None:
