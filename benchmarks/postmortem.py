@@ -15,10 +15,10 @@ from bot.store.migrate import upgrade
 from bot.store.store import Store
 from bot.store.tables import EventRow
 from bot.store.transaction import Transaction
-from escalation.draft import draft
 from escalation.incident import Incident, State
-from escalation.material import material
-from escalation.postmortem import Head, markdown
+from escalation.postmortem.document import Head, markdown
+from escalation.postmortem.draft import draft
+from escalation.postmortem.material import material
 
 BEGAN = datetime(2026, 3, 10, 12, tzinfo=UTC)
 

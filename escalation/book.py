@@ -14,9 +14,10 @@ from bot.core.errors import NotFound
 from bot.core.events import Event, digest
 from bot.store.incident_tables import AlertRow, ChannelRow, EscalationRow, IncidentRow, PageRow, PolicyRow
 from bot.store.transaction import Transaction
-from escalation import ladder, owed
+from escalation import ladder
 from escalation.incident import Incident, State
 from escalation.ladder import Ladder, Position, ladder_of
+from escalation.postmortem import owed
 
 MACHINE = "aiec"
 """Who acts where no person does."""

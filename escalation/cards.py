@@ -15,7 +15,7 @@ from bot.store.transaction import Message, Transaction
 from escalation.card import Room, incident_card, summary_card
 from escalation.channel import want
 from escalation.incident import Incident
-from escalation.postmortems import afterwards
+from escalation.postmortem.manager import afterwards
 from escalation.tend import settle
 from escalation.view import first, paging_of, prevented, room_of, runbooks_of
 

@@ -21,8 +21,9 @@ from bot.store.runbook_tables import RunRow
 from bot.store.store import Store
 from bot.store.tables import EventRow, FreezeRow, LockRow, OperationRow
 from bot.store.transaction import Message, Transaction
-from escalation import action, oncall
-from escalation.actions import open_items
+from escalation import oncall
+from escalation.actions import item as action
+from escalation.actions.book import open_items
 from escalation.book import alive
 from escalation.card import row as incident_row
 from escalation.circle import belongs

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from bot.bot import Bot
 from bot.engine import Manager
-from escalation.action_manager import ActionManager
+from escalation.actions.issues import IssueManager
+from escalation.actions.manager import ActionManager
 from escalation.alerts import AlertManager
 from escalation.backups import BackupManager
 from escalation.cards import CardManager
@@ -12,13 +13,12 @@ from escalation.channels import ChannelManager
 from escalation.digest import DigestManager
 from escalation.evidence import EvidenceManager
 from escalation.handover import HandoverManager
-from escalation.issues import IssueManager
 from escalation.maintenance import MaintenanceManager
 from escalation.manager import EscalationManager
 from escalation.notices import NoticeManager
 from escalation.pager import PageManager
-from escalation.postmortems import PostmortemManager
-from escalation.publishing import PublishManager
+from escalation.postmortem.manager import PostmortemManager
+from escalation.postmortem.publishing import PublishManager
 from escalation.reconciler import ReconcileManager
 from escalation.retention.manager import RetentionManager
 from escalation.roster import RosterManager

@@ -7,8 +7,8 @@ from bot.core.config import Config
 from bot.store.incident_tables import ChannelRow, EscalationRow, IncidentRow
 from bot.store.runbook_tables import RunRow
 from bot.store.transaction import Transaction
-from escalation.action import prevention
-from escalation.actions import recurring
+from escalation.actions.book import recurring
+from escalation.actions.item import prevention
 from escalation.book import ladder_for
 from escalation.card import Paging, Room
 from escalation.channel import absent

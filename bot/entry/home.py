@@ -10,7 +10,7 @@ from commands.action.mine import owed
 from commands.incident.mine import waiting
 from commands.look import waiting_for
 from commands.operations import under_way
-from escalation import action
+from escalation.actions import item as action
 from escalation.card import incident_card
 from escalation.view import paging_of, room_of, runbooks_of
 

@@ -12,7 +12,7 @@ from bot.store.tables import Serial, Utc
 class PostmortemRow(SQLModel, table=True):
     """The post-mortem that an incident owes, or that somebody asked for. `state`: wanted → drafted → review → published; merged: it belongs to another's.
 
-    `document`: what aiec drafted (`escalation.draft.Draft`), made anew while `stale`; `written`: what people wrote, by section, which is never made anew;
+    `document`: what aiec drafted (`escalation.postmortem.draft.Draft`), made anew while `stale`; `written`: what people wrote, by section, never made anew;
     `aside`: what they wrote while somebody else wrote there. `reminded_at`: since when reminders count, `remind_at`: when the next one is due.
     `places`: where a published one should stand beside the chat, and does; `next_at`: when that is tried again.
     """

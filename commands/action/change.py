@@ -11,8 +11,8 @@ from bot.store.transaction import Transaction
 from commands.action import target
 from commands.arguments import ActionName, ThisIncident
 from commands.incident.target import with_text
-from escalation import actions
-from escalation.action import LONGEST, State, split_owner
+from escalation.actions import book as actions
+from escalation.actions.item import LONGEST, State, split_owner
 from escalation.incident import State as IncidentState
 
 WHEN = "a day such as 2026-12-10, a time in UTC, or how long from now, such as 7d"

@@ -13,8 +13,8 @@ from bot.store.transaction import Transaction
 from commands.action.target import person, visible
 from commands.arguments import ThisIncident
 from commands.incident.target import addressed, of_channel
-from escalation.action import Item, count, row
-from escalation.actions import item_of, items_of, open_items
+from escalation.actions.book import item_of, items_of, open_items
+from escalation.actions.item import Item, count, row
 
 SHOWN = 30
 

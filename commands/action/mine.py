@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from bot.command import Context
 from bot.store.transaction import Transaction
-from escalation.action import Item
-from escalation.actions import open_items
+from escalation.actions.book import open_items
+from escalation.actions.item import Item
 
 SOON = timedelta(days=1)
 

@@ -10,8 +10,8 @@ from bot.store.action_tables import ActionRow
 from bot.store.incident_tables import IncidentRow
 from bot.store.transaction import Transaction
 from commands.incident.target import addressed
-from escalation.action import FARTHEST, Item, State, moment
-from escalation.actions import find, unknown
+from escalation.actions.book import find, unknown
+from escalation.actions.item import FARTHEST, Item, State, moment
 from escalation.circle import belongs
 from escalation.incident import Incident
 

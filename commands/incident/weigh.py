@@ -10,7 +10,7 @@ from bot.store.incident_tables import AlertRow
 from bot.store.transaction import Transaction
 from commands.arguments import IncidentName, Severity, ThisIncident
 from commands.incident.target import addressed, answer
-from escalation import actions
+from escalation.actions import book as actions
 from escalation.book import change
 from escalation.incident import State
 from escalation.intake import recount

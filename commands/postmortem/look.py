@@ -10,14 +10,14 @@ from bot.store.transaction import Transaction
 from commands.arguments import ThisIncident
 from commands.postmortem.target import drafted
 from escalation.circle import belongs
-from escalation.draft import Section
 from escalation.incident import Incident
-from escalation.owed import unpublished
-from escalation.postmortem import Written
-from escalation.postmortem_card import Standing, postmortem_card, row
-from escalation.postmortems import document_of, standing_of, texts_of
-from escalation.publishing import file_name
-from escalation.writing import Aside
+from escalation.postmortem.card import Standing, postmortem_card, row
+from escalation.postmortem.document import Written
+from escalation.postmortem.draft import Section
+from escalation.postmortem.manager import document_of, standing_of, texts_of
+from escalation.postmortem.owed import unpublished
+from escalation.postmortem.publishing import file_name
+from escalation.postmortem.writing import Aside
 
 INLINE = 2_400
 """Characters of a document that a message shows; a longer one is a file."""

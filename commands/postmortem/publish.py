@@ -12,10 +12,10 @@ from bot.destinations import slack_of
 from bot.store.transaction import Message, Transaction
 from commands.arguments import ThisIncident
 from commands.postmortem.target import drafted
-from escalation.draft import Section
-from escalation.owed import DRAFTED, PUBLISHED, REVIEW
-from escalation.postmortem import Review
-from escalation.postmortems import announce, key_of, standing_of, tell
+from escalation.postmortem.document import Review
+from escalation.postmortem.draft import Section
+from escalation.postmortem.manager import announce, key_of, standing_of, tell
+from escalation.postmortem.owed import DRAFTED, PUBLISHED, REVIEW
 from escalation.reminders import lead
 
 

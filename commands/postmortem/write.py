@@ -17,14 +17,14 @@ from bot.store.transaction import Message, Transaction
 from commands.arguments import IncidentName, ThisIncident
 from commands.incident.target import with_names
 from commands.postmortem.target import drafted, found, incident_of
-from escalation import writing
-from escalation.draft import Section
 from escalation.incident import Incident
-from escalation.owed import PUBLISHED, ask_for
-from escalation.postmortem import Written
-from escalation.postmortem_card import postmortem_card
-from escalation.postmortems import draft_of, standing_of, tell, texts_of
-from escalation.writing import Aside, Saved
+from escalation.postmortem import writing
+from escalation.postmortem.card import postmortem_card
+from escalation.postmortem.document import Written
+from escalation.postmortem.draft import Section
+from escalation.postmortem.manager import draft_of, standing_of, tell, texts_of
+from escalation.postmortem.owed import PUBLISHED, ask_for
+from escalation.postmortem.writing import Aside, Saved
 
 LOG_SHOWN = 400
 

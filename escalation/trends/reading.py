@@ -20,7 +20,7 @@ from bot.store.incident_tables import IncidentRow
 from bot.store.postmortem_tables import PostmortemRow
 from bot.store.tables import EventRow, ReleaseRow
 from bot.store.transaction import Transaction
-from escalation.actions import open_items
+from escalation.actions.book import open_items
 from escalation.incident import State
 from escalation.trends.facts import MONTHS, PRIVATE, AlertFact, ChangeFact, Facts, IncidentFact, Month, Owed, PageFact
 

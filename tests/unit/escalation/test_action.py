@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.text import words
-from escalation.action import SHOWN, Fired, Item, State, card, digest, moment, preventing, reminder, row, split_owner
+from escalation.actions.item import SHOWN, Fired, Item, State, card, digest, moment, preventing, reminder, row, split_owner
 from escalation.reminders import Reminder
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.core.errors import AiecError, Forbidden, Throttled, Unavailable
 from bot.core.issues import Issue
 from bot.store.action_tables import ActionRow
-from escalation.issues import LONGEST, Change, Move, move, seen, text_of, wait
+from escalation.actions.issues import LONGEST, Change, Move, move, seen, text_of, wait
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 STATES = st.sampled_from(("open", "done", "dropped"))

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core.chart import Chart, Panel, Sample, Series
-from escalation.draft import Change, Draft, Material, Part, Section, draft, times_of
 from escalation.incident import Incident, State, Suspect
-from escalation.postmortem import Head, Review, Written, empty, markdown
+from escalation.postmortem.document import Head, Review, Written, empty, markdown
+from escalation.postmortem.draft import Change, Draft, Material, Part, Section, draft, times_of
 from escalation.timeline import Entry
 
 AT = datetime(2026, 3, 10, 23, 50, tzinfo=UTC)

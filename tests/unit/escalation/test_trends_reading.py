@@ -11,7 +11,8 @@ from bot.store.log import first_since
 from bot.store.postmortem_tables import PostmortemRow
 from bot.store.store import Store
 from bot.store.tables import ReleaseRow
-from escalation import actions, book
+from escalation import book
+from escalation.actions import book as actions
 from escalation.book import Draft
 from escalation.trends.facts import PRIVATE, Month, Owed
 from escalation.trends.reading import read

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from escalation.draft import Section
-from escalation.postmortem import Written
-from escalation.writing import ROOM, held, read_seen, seen_of, submitted, typed
+from escalation.postmortem.document import Written
+from escalation.postmortem.draft import Section
+from escalation.postmortem.writing import ROOM, held, read_seen, seen_of, submitted, typed
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)

@@ -19,15 +19,15 @@ from bot.store.postmortem_tables import PostmortemRow
 from bot.store.store import Store
 from bot.store.tables import MessageRow
 from bot.store.transaction import Message, Transaction
-from escalation import actions
-from escalation.action import Item
+from escalation.actions import book as actions
+from escalation.actions.item import Item
 from escalation.circle import circle
-from escalation.draft import Draft, Section, draft
 from escalation.incident import Incident
-from escalation.material import material
-from escalation.owed import DRAFTED, MERGED, PUBLISHED, WANTED
-from escalation.postmortem import Head, Review, Written, empty, markdown
-from escalation.postmortem_card import Place, Standing, link_line, over_card, postmortem_card, reminder_card
+from escalation.postmortem.card import Place, Standing, link_line, over_card, postmortem_card, reminder_card
+from escalation.postmortem.document import Head, Review, Written, empty, markdown
+from escalation.postmortem.draft import Draft, Section, draft
+from escalation.postmortem.material import material
+from escalation.postmortem.owed import DRAFTED, MERGED, PUBLISHED, WANTED
 from escalation.reminders import next_reminder, recipients, reminder
 from escalation.timeline import escaped
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.core.data import Frozen
-from escalation.draft import Section
-from escalation.postmortem import Written
+from escalation.postmortem.document import Written
+from escalation.postmortem.draft import Section
 
 ROOM = 3_000
 """Characters that a form's field takes: into what is longer only more can be written."""

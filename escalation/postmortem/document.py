@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.core.chart import in_words
 from bot.core.data import Frozen
 from bot.core.text import duration, printable
-from escalation.draft import Draft, Section, figures
+from escalation.postmortem.draft import Draft, Section, figures
 from escalation.timeline import escaped
 
 SECTIONS = tuple(Section)

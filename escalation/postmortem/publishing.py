@@ -16,10 +16,10 @@ from bot.store.store import Store
 from bot.store.transaction import Transaction
 from escalation.channel import name_of
 from escalation.incident import Incident
-from escalation.owed import PUBLISHED
-from escalation.postmortem import named
-from escalation.postmortem_card import Place
-from escalation.postmortems import document_of, draft_of, tell
+from escalation.postmortem.card import Place
+from escalation.postmortem.document import named
+from escalation.postmortem.manager import document_of, draft_of, tell
+from escalation.postmortem.owed import PUBLISHED
 
 BATCH = 5
 LEASE = timedelta(minutes=2)

@@ -16,8 +16,9 @@ from bot.store.due import NOW, Due
 from bot.store.incident_tables import IncidentRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
-from escalation import action, reminders
-from escalation.actions import ask, item_of, known_by, public_items, settle
+from escalation import reminders
+from escalation.actions import item as action
+from escalation.actions.book import ask, item_of, known_by, public_items, settle
 from escalation.book import MACHINE
 from escalation.circle import belongs, circle
 from escalation.incident import Incident

@@ -21,8 +21,8 @@ from bot.store.incident_tables import IncidentRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.tables import MessageRow
 from bot.store.transaction import Message, Transaction
-from escalation.action import State
-from escalation.actions import end, in_step, issue_is, reopen
+from escalation.actions.book import end, in_step, issue_is, reopen
+from escalation.actions.item import State
 
 BATCH = 4
 EVERY = timedelta(minutes=5)

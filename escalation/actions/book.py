@@ -20,10 +20,10 @@ from bot.store.action_tables import ActionRow
 from bot.store.incident_tables import AlertRow, ChannelRow, IncidentRow
 from bot.store.tables import MessageRow
 from bot.store.transaction import Message, Transaction
-from escalation.action import Fired, Item, State, about, buttons, came_of, card, preventing
+from escalation.actions.item import Fired, Item, State, about, buttons, came_of, card, preventing
 from escalation.book import MACHINE
 from escalation.incident import Incident
-from escalation.owed import touch
+from escalation.postmortem.owed import touch
 from escalation.reminders import next_reminder
 
 _public = select(ActionRow).join(IncidentRow, col(IncidentRow.id) == col(ActionRow.incident)).where(col(IncidentRow.private).is_(False))

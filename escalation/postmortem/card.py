@@ -6,8 +6,8 @@ from datetime import datetime
 from bot.core.card import Action, Bold, Card, Line, Link, Person, Row, Span, State, Time, line
 from bot.core.data import Frozen
 from bot.core.text import cut, duration
-from escalation.draft import Section
-from escalation.postmortem import SECTIONS
+from escalation.postmortem.document import SECTIONS
+from escalation.postmortem.draft import Section
 from escalation.reminders import Reminder, standing
 
 LONGEST = 200

@@ -8,8 +8,8 @@ from bot.core.operation import Operation, Phase
 from bot.store.incident_tables import AlertRow, IncidentRow
 from bot.store.tables import EventRow, OperationRow
 from bot.store.transaction import Transaction
-from escalation.draft import Change, Material, Part
 from escalation.incident import Incident
+from escalation.postmortem.draft import Change, Material, Part
 from escalation.timeline import Entry
 
 _KINDS = ("incident.", "alert.", "page.", "level.", "channel.")
