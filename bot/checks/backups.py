@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from bot.bot import Ports
-from bot.checks.finding import Finding, failed, ok, warning, wrong
+from bot.checks.finding import Finding, failed, off, ok, wrong
 from bot.core.backups import Backups, Scratch
 from bot.core.durations import notation
 from bot.core.errors import AiecError
@@ -15,14 +15,14 @@ PROBE = "aiec-check"
 SHARED = ("nfs", "cifs", "smb", "ceph", "gluster", "lustre", "fuse", "9p", "virtiofs")
 """How the names of file systems begin that several machines may use at once."""
 BREAKS = "backups"
-UNPRUNED, PLACE = "the database grows for ever", "set AIEC_BACKUP_URL, or leave out `retention` in aiec.yaml"
+UNPRUNED = "there is no place to export to, so that nothing of aiec's own records is pruned and the database grows: set AIEC_BACKUP_URL"
 
 
 async def backups(settings: Settings, ports: Ports) -> list[Finding]:
     """Returns what there is to say about the store and the server for trials."""
     wanted, kept = settings.config.backup, settings.config.retention
     if ports.backups is None:  # said by the variables
-        return [warning("retention", "there is no place to export to, so that nothing of aiec's own records is pruned", UNPRUNED, PLACE)] if kept else []
+        return [off("retention", UNPRUNED)] if kept else []
     found = [*await _store(ports.backups), *_private(settings)]
     if kept is not None:
         where = f"records go to {ports.backups.where} and are pruned then, after {notation(kept.application)}, events after {notation(kept.audit)}"

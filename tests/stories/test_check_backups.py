@@ -33,8 +33,8 @@ async def test_without_a_store_there_are_none(checked: Checked) -> None:
 
 
 async def test_without_a_store_nothing_is_pruned_and_with_one_it_is_said_when(checked: Checked, tmp_path: Path) -> None:
-    (found,) = await checked.finds(Level.WARNING, "retention")
-    assert found.text == "there is no place to export to, so that nothing of aiec's own records is pruned"
+    (found,) = await checked.finds(Level.OFF, "retention")
+    assert found.text.startswith("there is no place to export to, so that nothing of aiec's own records is pruned")
     checked.environ["AIEC_BACKUP_URL"] = tmp_path.as_uri()
     (found,) = await checked.finds(Level.OK, "retention")
     assert found.text == f"records go to {tmp_path} and are pruned then, after 30d, events after 90d"
