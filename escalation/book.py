@@ -91,7 +91,7 @@ def change(tx: Transaction, config: Config, before: Incident, after: Incident, a
     assert row is not None
     if after.state is not before.state:
         tx.record(Event(kind=f"incident.{after.state}", subject=after.name, actor=actor, data=data))
-        _follow(tx, before, after, actor, there=data.get("via") == "pagerduty")
+        _follow(tx, before, after, actor)
     elif kind:
         tx.record(Event(kind=f"incident.{kind}", subject=after.name, actor=actor, data=data))
     if after.severity != before.severity:
@@ -259,8 +259,8 @@ def annotate(tx: Transaction, incident: Incident, text: str, actor: str) -> None
             want(tx, row, notes=[*row.notes, f"{OUR_NOTE}{actor}: {text}"])
 
 
-def _follow(tx: Transaction, before: Incident, after: Incident, actor: str, *, there: bool) -> None:
-    """Paging and PagerDuty's side follow the state: an answer stops them at once, a return begins them again. `there`: by what rings there already."""
+def _follow(tx: Transaction, before: Incident, after: Incident, actor: str) -> None:
+    """Paging and PagerDuty's side follow the state: an answer stops them at once, a return begins them again."""
     row = tx.get(EscalationRow, after.number, lock=True)
     if row is not None:
         at = position(row)
@@ -268,7 +268,7 @@ def _follow(tx: Transaction, before: Incident, after: Incident, actor: str, *, t
             place(row, ladder.stop(at))
         else:
             place(row, ladder.begin(tx.now).model_copy(update={"rounds": at.rounds}) if before.state is State.RESOLVED else ladder.resume(at, tx.now))
-            if before.state is State.RESOLVED and not there:
+            if before.state is State.RESOLVED:
                 _revive(tx, after.number)
         row.stale = True
         tx.save(row)

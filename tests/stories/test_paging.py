@@ -526,6 +526,23 @@ async def test_what_is_reopened_in_pagerduty_is_open_here(watched: Stage) -> Non
     assert (len(there(bot)), there(bot)[0].level) == (1, 2)
 
 
+async def test_where_the_last_levels_second_page_is_reopened_somebody_is_called_on_time(watched: Stage) -> None:
+    """That page is another incident of PagerDuty's, which ends when the next level is paged: then the first one has to call."""
+    bot = watched
+    await bot.lead.says(DECLARE)
+    for _ in range(4):
+        await bot.senior.says("/aiec incident escalate #1")
+        await minutes(bot, 1)
+    _, second = there(bot)
+    await bot.engineer.clicks("Resolve", "incidents")
+    await minutes(bot, 1)
+    on_the_phone(bot, "reopen", "senior", second)
+    await bot.settle()
+    await minutes(bot, 16)
+    assert await bot.events("incident.triggered") == ["senior"]
+    assert [(one.status, one.level, [*one.assignees]) for one in there(bot) if one.open] == [("triggered", 2, ["P0SENIOR"])]
+
+
 async def test_what_is_closed_here_and_reopened_in_pagerduty_is_said_with_what_to_do(watched: Stage) -> None:
     bot = watched
     await bot.lead.says(DECLARE)
