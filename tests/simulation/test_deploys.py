@@ -13,7 +13,7 @@ from tests.simulation.run import play
 
 SEEDS = int(os.environ.get("AIEC_SIM_SEEDS", "20"))
 BATCH = 10
-ENOUGH = 300
+ENOUGH = 500
 """Runs within which every mutant must be found."""
 FIRST, *OTHERS = MUTANTS
 
