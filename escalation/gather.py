@@ -26,6 +26,8 @@ WITHIN = timedelta(seconds=8)
 """How long each piece may take."""
 HOUR = timedelta(hours=1)
 LOGS, TAIL, LONGEST = 3, 60, 20_000
+ORDER = ("Pods", "Kubernetes events", "Last words of ", "Rollout history")
+"""How titles of evidence begin, in the order in which they are shown: what answers first stands nowhere else for it."""
 
 T = TypeVar("T")
 
@@ -54,7 +56,11 @@ async def gather(world: World, config: Config, incident: Incident, own: Sequence
     suspects = ordered([*own, *look.suspects])
     chart, undrawn = await _figures(world, incident, service, suspects)
     words = [Evidence(title="Figures of the hour before", text="\n".join(in_words(chart)))] if chart is not None else []
-    return Gathered(world.now, (*look.evidence, *words), suspects, tuple(look.unseen), chart, undrawn)
+    return Gathered(world.now, (*sorted(look.evidence, key=_place), *words), suspects, tuple(look.unseen), chart, undrawn)
+
+
+def _place(evidence: Evidence) -> tuple[int, str]:
+    return next(place for place, title in enumerate(ORDER) if evidence.title.startswith(title)), evidence.title
 
 
 async def _figures(world: World, incident: Incident, service: Service | None, suspects: Sequence[Suspect]) -> tuple[Chart | None, tuple[Line, ...]]:

@@ -81,6 +81,7 @@ async def test_pods_events_logs_and_revisions_are_kept(bot: Stage) -> None:
     workload["spec"]["template"]["spec"]["containers"][0]["image"] = "ghcr.io/aiecommerce/platform/gateway:v1.3.0-crash"
     bot.world.kubernetes.apply(workload)
     await bot.forward(40)
+    bot.world.faults.add(Fault(kind="latency", system="kubernetes", path="/pods", seconds=0.3))  # pods come first also when they are answered last
     await bot.senior.says(DECLARE)
     await settle(bot)
     kept = thread(bot)
