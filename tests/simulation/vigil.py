@@ -77,7 +77,6 @@ class Vigil:
         self._asked_for: dict[int, datetime] = {}
         self._asked_before: dict[int, datetime] = {}
         self._confirmed: dict[int, datetime] = {}
-        self._called: dict[int, tuple[str, ...]] = {}
         self._rounds: Counter[int] = Counter()
         self._opened: list[tuple[datetime, int]] = []
         self._said: dict[str, str | None] = {}
@@ -150,10 +149,9 @@ class Vigil:
                 self._trace(f"  #{number} pages L{data['level']} {', '.join(data['people'])}")
                 if number in self._asked_for:
                     self._asked_before[number] = self._asked_for[number]
-                self._called[number] = tuple(data["people"])
                 self._paged(number, int(data["level"]), at)
             case "page.delivered":
-                self._delivered(number, int(data["level"]), str(data["pagerduty"]))
+                self._delivered(number, int(data["level"]), data["people"], str(data["pagerduty"]))
 
     def _paged(self, number: int, level: int, at: datetime) -> None:
         before, skipped = self._stands.get(number), self._skipped.pop(number, set())
@@ -172,19 +170,19 @@ class Vigil:
             if waited < has and self._excused.get(number, before.paged_at) < before.paged_at:
                 self.problem(f"#{number} pages L{level} {waited.seconds} s after L{before.level}, which has {has} to answer")
 
-    def _delivered(self, number: int, level: int, remote: str) -> None:
+    def _delivered(self, number: int, level: int, people: list[str], remote: str) -> None:
         page = self._world.pagerduty.incidents.get(remote)
         since = self._asked_for.get(number)
         if page is None:
             self.problem(f"the page of #{number} is called delivered, and PagerDuty has no incident {remote}")
-        elif since is not None and page.open and not any(entry.at >= since and entry.kind in CALLS for entry in page.log) and not self._there(number, page):
+        elif since is not None and page.open and not (_called(page, since) or self._there(number, people, page)):
             self.problem(f"the page of #{number} to L{level} is called delivered, and nobody was called there since it was asked for")
         self._confirmed[number] = self._world.clock.now()
 
-    def _there(self, number: int, page: Page) -> bool:
+    def _there(self, number: int, people: list[str], page: Page) -> bool:
         """That level was called already since the round before was asked for: by PagerDuty's own policy, by somebody there, or by us in a round that was never
-        confirmed."""
-        asked = [user_id(name) for name in self._called.get(number, ())]
+        confirmed. `people`: those of the level; where a round followed PagerDuty to a higher one while it was on its way, not those it was asked for."""
+        asked = [user_id(name) for name in people]
         last = next((entry for entry in reversed(page.log) if entry.kind in CALLS), None)
         if last is None or {*asked} != {*page.assignees}:
             return False
@@ -272,6 +270,11 @@ class Vigil:
                     self._said[f"{channel.id} {message.ts}"] = message.edited
                     if SECRET in message.plain:
                         self.problem(f"#{channel.name} reads what is private: {message.plain!r}")
+
+
+def _called(page: Page, since: datetime) -> bool:
+    """Whether anybody was called by a page from that moment on."""
+    return any(entry.at >= since and entry.kind in CALLS for entry in page.log)
 
 
 def _waves_of(page: Page) -> list[Entry]:
