@@ -91,7 +91,8 @@ def _settle(tx: Transaction, config: Config, row: PageRow, before: PageRow, trie
     row.sent_version, row.sent_level, row.sent_status = before.version, before.level, before.status
     row.sent_rounds, row.sent_priority = max(row.sent_rounds, before.rounds), before.priority
     row.mute, row.trouble, row.attempts, row.settled_at = tried.mute or None, tried.remark or None, 0, tx.now
-    row.next_at = tx.now if row.version > before.version or row.notes else None
+    # Notes on what PagerDuty was never told of have no place there: they wait for it to be called again.
+    row.next_at = tx.now if row.version > before.version or (row.notes and row.remote is not None) else None
     if tried.seen is not None and calling:
         row.seen_at = max(row.seen_at or tried.seen.created_at, tried.seen.created_at)
 

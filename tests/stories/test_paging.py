@@ -211,6 +211,19 @@ async def test_what_is_answered_before_pagerduty_had_it_makes_no_phone_ring_unti
     assert ([one.status for one in there(bot)], rung(bot)) == (["triggered"], ["engineer"])
 
 
+async def test_a_note_on_what_pagerduty_was_never_told_of_waits_until_it_is_called_for(bot: Stage) -> None:
+    bot.world.faults.add(Fault(kind="status", system="pagerduty", status=503))
+    await bot.engineer.says(DECLARE)
+    await bot.senior.says("/aiec incident ack #1")
+    await bot.senior.says("/aiec incident note #1 restarted it")
+    bot.world.faults.clear()
+    await minutes(bot, 2)  # a manager that tries it again and again would never come to rest
+    assert there(bot) == []
+    await bot.senior.says("/aiec incident status #1 triggered")
+    await minutes(bot, 1)
+    assert [[note.content for note in one.notes] for one in there(bot)] == [["[aiec] senior: restarted it"]]
+
+
 async def test_where_rest_fails_an_event_calls_and_is_the_same_incident_afterwards(bot: Stage) -> None:
     bot.world.faults.add(Fault(kind="status", system="pagerduty", status=500, path="/incidents.*"))
     await bot.engineer.says(DECLARE)
@@ -449,6 +462,7 @@ async def test_without_pagerduty_messages_call_and_say_so(tmp_path: Path) -> Non
         await bot.engineer.says(DECLARE)
         assert "The page of #1 (L1)* pages <@U0ENGINEER> +1-555-0101" in shown(bot)
         assert "PagerDuty is not set up" in shown(bot)
+        await bot.engineer.says("/aiec incident note #1 restarted it")
         await minutes(bot, 15)
         assert "The page of #1 (L2)* pages <@U0SENIOR> +1-555-0102" in shown(bot)
 
