@@ -1,5 +1,6 @@
 """What must hold of incidents when it has been quiet for long: both sides agree, nothing received is lost, and messages say what the rows say."""
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 
@@ -9,7 +10,7 @@ from bot.core.config import Config
 from bot.core.incident_name import incident_key
 from bot.store.incident_tables import AlertRow, EscalationRow, IncidentRow, PageRow
 from bot.store.store import Store
-from bot.store.tables import EventRow, MessageRow
+from bot.store.tables import EventRow, MessageRow, RequestRow
 from bot.store.transaction import Transaction
 from escalation.card import incident_card
 from escalation.incident import Incident, State
@@ -35,6 +36,7 @@ def problems(store: Store, world: World, config: Config, vigil: Vigil, key: byte
             _pages(tx, world),
             _strays(tx, world),
             _notes(tx, world),
+            _told(tx),
             _cards(tx, config),
             ending.requests(tx),
             ending.messages(tx, world.slack, twice=twice),
@@ -63,6 +65,14 @@ def _fates(tx: Transaction, vigil: Vigil) -> Iterable[str]:
 def _about(event: EventRow, row: AlertRow) -> bool:
     data = event.payload or {}
     return data.get("fingerprint") == row.fingerprint and data.get("starts_at") == row.starts_at.isoformat()
+
+
+def _told(tx: Transaction) -> Iterable[str]:
+    """An event of PagerDuty is taken in once, however often it was delivered."""
+    told = Counter(row.document["arguments"]["event"]["id"] for row in tx.all(select(RequestRow)) if row.document["command"] == "pager event")
+    for event, times in told.items():
+        if times > 1:
+            yield f"PagerDuty's event {event} was taken in {times} times"
 
 
 def _firing(tx: Transaction, world: World) -> Iterable[str]:

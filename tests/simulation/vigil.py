@@ -229,6 +229,7 @@ class Vigil:
         self._one_open_each()
         self._waves()
         self._shouted()
+        self._settled()
         self._private()
 
     def _one_open_each(self) -> None:
@@ -258,6 +259,13 @@ class Vigil:
             since = max(self._asked_for.get(number, now), self.running_since)
             if now - since > SHOUTED_WITHIN and not self.rows.execute("select 1 from messages where key = ?", (f"page/{key}/shout",)).fetchone():
                 self.problem(f"the page {key} of {self._asked_for[number]:%H:%M:%S} has not called anybody, and nobody was told")
+
+    def _settled(self) -> None:
+        """What calls, and is not tried any more, stands in PagerDuty."""
+        there = {page.key for page in self._world.pagerduty.incidents.values()}
+        for (key,) in self.rows.execute("select key from pages where status = 'triggered' and sent_status = 'triggered' and next_at is null").fetchall():
+            if key not in there:
+                self.problem(f"the page {key} is called done, and PagerDuty never had it")
 
     def _private(self) -> None:
         for channel in self._world.slack.channels.values():
