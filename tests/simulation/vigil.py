@@ -263,7 +263,8 @@ class Vigil:
     def _settled(self) -> None:
         """What calls, and is not tried any more, stands in PagerDuty."""
         there = {page.key for page in self._world.pagerduty.incidents.values()}
-        for (key,) in self.rows.execute("select key from pages where status = 'triggered' and sent_status = 'triggered' and next_at is null").fetchall():
+        query = "select key from pages where status = 'triggered' and sent_status = 'triggered' and remote is null and next_at is null"
+        for (key,) in self.rows.execute(query).fetchall():
             if key not in there:
                 self.problem(f"the page {key} is called done, and PagerDuty never had it")
 
