@@ -122,7 +122,7 @@ def _override(arguments: OverrideArguments, context: Context, tx: Transaction) -
     if end <= tx.now:
         raise Refused(f"That would be over already: it ends {end:%Y-%m-%d %H:%M} UTC.", "Give a later `--from`, or a longer `--for`.")
     given = arguments.person
-    person = given if given in context.config.people else context.config.person_by_slack(given)
+    person = context.config.person(given)
     if person is None:
         raise Refused(f"{given} is nobody of `people` in aiec.yaml, and cannot be called.", "Add them there.")
     tx.save(OverrideRow(policy=there.name, level=level, person=person, starts_at=start, ends_at=end, by=me))

@@ -58,7 +58,7 @@ def _page(arguments: Arguments, context: Context, tx: Transaction) -> Card | Non
 def _whom(said: str, context: Context, tx: Transaction) -> tuple[int, list[str], tuple[str, ...], str]:
     """Returns the level, the PagerDuty ids to page instead of it, who that is, and how to call it."""
     config = context.config
-    person = said if said in config.people else config.person_by_slack(said)
+    person = config.person(said)
     if person is not None:
         id = config.people[person].pagerduty
         return 1, [id] if id else [], (person,), person

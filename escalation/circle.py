@@ -5,7 +5,7 @@ from sqlmodel import col, select
 from bot.core.config import Config
 from bot.core.request import Actor
 from bot.store.action_tables import ActionRow
-from bot.store.incident_tables import ChannelRow, EscalationRow
+from bot.store.incident_tables import ChannelRow, EscalationRow, IncidentRow
 from bot.store.postmortem_tables import PostmortemRow
 from bot.store.runbook_tables import RunRow
 from bot.store.tables import EventRow
@@ -39,6 +39,12 @@ def belongs(tx: Transaction, config: Config, incident: Incident, actor: Actor) -
         return True
     channel = tx.get(ChannelRow, incident.number)
     return channel is not None and actor.slack is not None and actor.slack in channel.members
+
+
+def may_know(tx: Transaction, config: Config, number: int, actor: Actor) -> bool:
+    """Tells the same of an incident by its number. Of one that is not there nobody may know."""
+    row = tx.get(IncidentRow, number)
+    return row is not None and (not row.private or belongs(tx, config, Incident.model_validate(row.document), actor))
 
 
 def _paged(tx: Transaction, incident: Incident) -> tuple[str, ...]:

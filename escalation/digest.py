@@ -9,17 +9,17 @@ from sqlmodel import col, select
 
 from bot.core.card import Bold, Card, line
 from bot.core.config import Config
-from bot.store.due import NOW, Due
 from bot.store.incident_tables import AlertRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
+from escalation import schedule
 from escalation.intake import DIGEST
 
 SCHEDULE = "digest"
 SHOWN = 15
 
 
-_LATER = Due(select(ScheduleRow).where(ScheduleRow.name == SCHEDULE, col(ScheduleRow.next_at) > NOW))
+_LATER = schedule.later(SCHEDULE)
 
 
 class DigestManager:
@@ -44,7 +44,7 @@ class DigestManager:
             theirs = (AlertRow.because == DIGEST, col(AlertRow.first_at) >= since, col(AlertRow.first_at) < row.next_at)
             if rows := tx.all(select(AlertRow).where(*theirs)):
                 tx.send(Message(key=f"digest/{row.next_at:%Y-%m-%d}", channel=self._config.channels.digest, card=card(rows, row.next_at)))
-        tx.session.merge(ScheduleRow(name=SCHEDULE, next_at=following))
+        schedule.postpone(tx, SCHEDULE, following)
 
 
 def card(rows: Sequence[AlertRow], until: datetime) -> Card:

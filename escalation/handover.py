@@ -16,7 +16,7 @@ from bot.core.events import Event
 from bot.core.operation import Phase
 from bot.core.request import Actor
 from bot.store import log
-from bot.store.incident_tables import DutyRow, IncidentRow, MaintenanceRow, SilenceRow
+from bot.store.incident_tables import DutyRow, MaintenanceRow, SilenceRow
 from bot.store.runbook_tables import RunRow
 from bot.store.store import Store
 from bot.store.tables import EventRow, FreezeRow, LockRow, OperationRow
@@ -26,7 +26,7 @@ from escalation.actions import item as action
 from escalation.actions.book import open_items
 from escalation.book import alive
 from escalation.card import row as incident_row
-from escalation.circle import belongs
+from escalation.circle import belongs, may_know
 from escalation.incident import Incident
 from escalation.ladder import Ladder
 from escalation.oncall import Source
@@ -170,7 +170,7 @@ def read(tx: Transaction, config: Config, actor: Actor, since: datetime) -> Goin
     """Reads what goes on, for somebody."""
     everything = [incident for _, incident in alive(tx)]
     known = [incident for incident in everything if belongs(tx, config, incident, actor)]
-    mine = [item for item in open_items(tx) if item.due <= tx.now + SOON and _may(tx, config, item.incident, actor)]
+    mine = [item for item in open_items(tx) if item.due <= tx.now + SOON and may_know(tx, config, item.incident, actor)]
     return Going(
         now=tx.now,
         since=since,
@@ -184,18 +184,13 @@ def read(tx: Transaction, config: Config, actor: Actor, since: datetime) -> Goin
     )
 
 
-def _may(tx: Transaction, config: Config, number: int, actor: Actor) -> bool:
-    row = tx.get(IncidentRow, number)
-    return row is not None and belongs(tx, config, Incident.model_validate(row.document), actor)
-
-
 def _pages(tx: Transaction, config: Config, actor: Actor, since: datetime) -> dict[str, int]:
     there = (col(EventRow.id) >= log.first_since(tx, since), EventRow.kind == "page.requested")
     subjects = Counter(row.subject for row in tx.all(select(EventRow).where(*there)))
     named: Counter[str] = Counter()
     for subject, count in subjects.items():
         ours = subject.startswith("#") and subject[1:].isdecimal()
-        named["other things" if not ours or not _may(tx, config, int(subject[1:]), actor) else subject] += count
+        named["other things" if not ours or not may_know(tx, config, int(subject[1:]), actor) else subject] += count
     return dict(named)
 
 

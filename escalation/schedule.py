@@ -24,6 +24,11 @@ _LATER = Due(
 )
 
 
+def later(name: str) -> Due[ScheduleRow]:
+    """Returns what finds the thing of this name while it is not due: for what is done at moments of its own, and not every so often."""
+    return Due(select(ScheduleRow).where(ScheduleRow.name == name, col(ScheduleRow.next_at) > NOW))
+
+
 def done(tx: Transaction, name: str, next_at: datetime) -> None:
     """Says that it was done now, and when it is due again."""
     row = tx.get(ScheduleRow, name, lock=True) or ScheduleRow(name=name, next_at=next_at)

@@ -416,6 +416,10 @@ class Config(Frozen):
         check(self)
         return self
 
+    def person(self, said: str) -> str | None:
+        """Returns the name of whoever is meant by a name or a Slack member id; None: nobody of `people`."""
+        return said if said in self.people else self.person_by_slack(said)
+
     def person_by_slack(self, id: str) -> str | None:
         """Returns the name of whoever has this Slack member id."""
         return next((name for name, person in self.people.items() if person.slack == id), None)

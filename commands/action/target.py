@@ -7,13 +7,11 @@ from bot.core.card import Card, line
 from bot.core.errors import Denied, NotFound, Refused, UsageError
 from bot.core.suggest import did_you_mean, quoted
 from bot.store.action_tables import ActionRow
-from bot.store.incident_tables import IncidentRow
 from bot.store.transaction import Transaction
 from commands.incident.target import addressed
 from escalation.actions.book import find, unknown
 from escalation.actions.item import FARTHEST, Item, State, moment
-from escalation.circle import belongs
-from escalation.incident import Incident
+from escalation.circle import may_know
 
 
 def chosen(tx: Transaction, context: Context, named: str) -> ActionRow:
@@ -44,20 +42,14 @@ def still_open(row: ActionRow) -> None:
 
 def visible(tx: Transaction, context: Context, items: list[Item]) -> list[Item]:
     """Returns those of the items whose incidents the actor may know of."""
-    may: dict[int, bool] = {}
-    for number in {item.incident for item in items}:
-        row = tx.get(IncidentRow, number)
-        incident = Incident.model_validate(row.document) if row is not None and row.private else None
-        may[number] = incident is None or belongs(tx, context.config, incident, context.request.actor)
+    may = {number: may_know(tx, context.config, number, context.request.actor) for number in {item.incident for item in items}}
     return [item for item in items if may[item.incident]]
 
 
 def person(context: Context, given: str) -> str:
     """Returns the name of somebody who was named or mentioned: his own Slack id where only Slack knows him. Raises UsageError."""
     name = given.removeprefix("@")
-    if name in context.config.people:
-        return name
-    if (known := context.config.person_by_slack(name)) is not None:
+    if (known := context.config.person(name)) is not None:
         return known
     if name[:1] in ("U", "W") and name.isalnum() and name.isupper():
         return name

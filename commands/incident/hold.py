@@ -39,7 +39,7 @@ def _handover(arguments: HandoverArguments, context: Context, tx: Transaction) -
     _, incident = addressed(tx, context, arguments.incident)
     _on_it(incident)
     me, given = context.request.actor.name, arguments.person
-    person = given if given in context.config.people else context.config.person_by_slack(given) or given
+    person = context.config.person(given) or given
     if person == incident.acknowledged_by:
         raise Refused(f"{person} is on {incident.name} already.")
     change = {"acknowledged_by": person, "commander": person, "active_at": tx.now, "asked_at": None}

@@ -32,7 +32,7 @@ def _assign(arguments: AssignArguments, context: Context, tx: Transaction) -> Ca
     if not incident.state.open:
         raise Refused(f"{incident.name} is {incident.state}.", f"`/aiec incident show {incident.number}` shows what it is.")
     given = arguments.person
-    person = me if given is None else given if given in context.config.people else context.config.person_by_slack(given) or given
+    person = me if given is None else context.config.person(given) or given
     held = incident.role(arguments.role)
     if held == person:
         raise Refused(f"{'You are' if person == me else f'{person} is'} {arguments.role} of {incident.name} already.")

@@ -4,12 +4,11 @@ from bot.command import Command, Context, Read
 from bot.core.card import Attachment, Bold, Card, Evidence, Line, Row, State, Time, line
 from bot.core.data import Frozen
 from bot.core.text import cut
-from bot.store.incident_tables import IncidentRow
 from bot.store.postmortem_tables import PostmortemRow
 from bot.store.transaction import Transaction
 from commands.arguments import ThisIncident
 from commands.postmortem.target import drafted
-from escalation.circle import belongs
+from escalation.circle import may_know
 from escalation.incident import Incident
 from escalation.postmortem.card import Standing, postmortem_card, row
 from escalation.postmortem.document import Written
@@ -33,7 +32,10 @@ class ShowArguments(Frozen):
 
 
 async def _list(arguments: ListArguments, context: Context) -> Card:
-    owed = await context.store.read(lambda tx: [standing_of(tx, one) for one in unpublished(tx) if _may_know(tx, context, one)])
+    def read(tx: Transaction) -> list[Standing]:
+        return [standing_of(tx, one) for one in unpublished(tx) if may_know(tx, context.config, one.incident, context.request.actor)]
+
+    owed = await context.store.read(read)
     if not owed:
         return Card(state=State.DONE, headline=line("No post-mortem is owed"), lines=(line("`/aiec postmortem start #42` asks for one that is not."),))
     more = (line(f"… and {len(owed) - SHOWN} more"),) if len(owed) > SHOWN else ()
@@ -80,11 +82,6 @@ def _aside(row: PostmortemRow) -> list[Line]:
         return line(f"Put aside of {one.by}, for {one.section.heading}: {cut(one.text, ASIDE)} · {how}")
 
     return [said(Aside.model_validate(one)) for one in row.aside]
-
-
-def _may_know(tx: Transaction, context: Context, row: PostmortemRow) -> bool:
-    found = tx.get(IncidentRow, row.incident)
-    return found is not None and belongs(tx, context.config, Incident.model_validate(found.document), context.request.actor)
 
 
 LIST = Command(

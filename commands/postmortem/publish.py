@@ -38,7 +38,7 @@ def _review(arguments: ReviewArguments, context: Context, tx: Transaction) -> Ca
     if row.state == PUBLISHED:
         raise Refused(f"The post-mortem of {incident.name} is published already.")
     me, given = context.request.actor.name, arguments.person or lead(context.config)
-    person = given if given is None or given in context.config.people else context.config.person_by_slack(given) or given
+    person = given and (context.config.person(given) or given)
     if person is None or person in (row.owner, me):
         raise Refused("Somebody else than its writer has to read it.", f"Name him: `/aiec postmortem review {incident.name} @senior`.")
     row.state, row.reviewer = REVIEW, person

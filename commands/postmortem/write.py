@@ -169,7 +169,7 @@ def _answer(incident: Incident, row: PostmortemRow, saved: Saved, tx: Transactio
 def _assign(arguments: AssignArguments, context: Context, tx: Transaction) -> Card | None:
     incident, row = found(tx, context, arguments.incident)
     me, given = context.request.actor.name, arguments.person
-    person = given if given in context.config.people else context.config.person_by_slack(given) or given
+    person = context.config.person(given) or given
     if row.owner == person:
         raise Refused(f"{'You write' if person == me else f'{person} writes'} the post-mortem of {incident.name} already.")
     if row.state == PUBLISHED:

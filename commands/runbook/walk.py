@@ -105,7 +105,7 @@ def _abort(arguments: AbortArguments, context: Context, tx: Transaction) -> Card
 def _person(context: Context, given: str | None) -> Actor:
     if given is None:
         return context.request.actor
-    name = given if given in context.config.people else context.config.person_by_slack(given)
+    name = context.config.person(given)
     if name is None:
         return Actor(name=given, slack=given, known=False)
     return Actor(name=name, slack=context.config.people[name].slack)

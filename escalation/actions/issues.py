@@ -21,6 +21,7 @@ from bot.store.incident_tables import IncidentRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.tables import MessageRow
 from bot.store.transaction import Message, Transaction
+from escalation import schedule
 from escalation.actions.book import end, in_step, issue_is, reopen
 from escalation.actions.item import State
 
@@ -213,7 +214,7 @@ class IssueManager:
 
 
 _DUE = Due(select(ActionRow).where(col(ActionRow.sync_at) <= NOW).order_by(col(ActionRow.sync_at)))
-_LATER = Due(select(ScheduleRow).where(ScheduleRow.name == SCHEDULE, col(ScheduleRow.next_at) > NOW))
+_LATER = schedule.later(SCHEDULE)
 
 
 def _claim(tx: Transaction) -> list[int]:

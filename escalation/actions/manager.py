@@ -16,7 +16,7 @@ from bot.store.due import NOW, Due
 from bot.store.incident_tables import IncidentRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
-from escalation import reminders
+from escalation import reminders, schedule
 from escalation.actions import item as action
 from escalation.actions.book import ask, item_of, known_by, public_items, settle
 from escalation.book import MACHINE
@@ -28,7 +28,7 @@ BATCH = 50
 SCHEDULE = "actions"
 
 _DUE = Due(select(ActionRow).where(col(ActionRow.remind_at) <= NOW).order_by(col(ActionRow.remind_at)))
-_LATER = Due(select(ScheduleRow).where(ScheduleRow.name == SCHEDULE, col(ScheduleRow.next_at) > NOW))
+_LATER = schedule.later(SCHEDULE)
 
 
 class ActionManager:
@@ -58,7 +58,7 @@ class ActionManager:
         if row is not None and row.next_at <= tx.now and (items := public_items(tx)):
             tx.send(Message(key=f"actions/{row.next_at:%Y-%m-%d}", channel=self._config.channels.incidents, card=action.digest(items, tx.now)))
         following = next(CronSim(self._config.postmortem.action_items_digest, tx.now.astimezone(UTC)))
-        tx.session.merge(ScheduleRow(name=SCHEDULE, next_at=following))
+        schedule.postpone(tx, SCHEDULE, following)
 
 
 def remind(tx: Transaction, config: Config, row: ActionRow) -> None:

@@ -3,12 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim
-from sqlmodel import col, select
 
 from bot.core.card import Card, Line, Time, line
 from bot.core.config import Config, Trends
 from bot.core.events import Event
-from bot.store.due import NOW, Due
 from bot.store.incident_tables import ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -20,7 +18,7 @@ from escalation.trends.reading import read
 
 SCHEDULE = "trends"
 
-_LATER = Due(select(ScheduleRow).where(ScheduleRow.name == SCHEDULE, col(ScheduleRow.next_at) > NOW))
+_LATER = schedule.later(SCHEDULE)
 
 
 class TrendManager:

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from bot.adapters.github import open_github
 from bot.adapters.github_issues import TITLE, GitHubIssues
@@ -14,18 +13,11 @@ from bot.core.errors import Forbidden, Invalid, NotFound, Throttled, Unauthentic
 from sandbox.faults import Fault
 from sandbox.github.control import touch
 from sandbox.server import Sandbox
-from sandbox.world import World
+from tests.adapters.test_github import SHOP, TOKEN, sandbox
 
-SHOP = "acme/shop"
-TOKEN = SecretStr("github_pat_good")
+__all__ = ["sandbox"]
+
 MARK = "aiec shop act-7 2026-11-23T14:00:00Z"
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(World.build({})) as found:
-        found.world.github.add(SHOP)
-        yield found
 
 
 @pytest.fixture
