@@ -112,7 +112,7 @@ HINTS: list[Json] = [
             {
                 "text": "Let a month pass. Its review posts itself in #incidents, beside the month before.",
                 "advance": MONTH,
-                "seen": {"text": "Review of .*: [0-9]+ incident"},
+                "seen": {"text": "Review of [A-Za-z]+ [0-9]+\\*?: [0-9]+ incident"},
             },
         ],
     },

@@ -162,8 +162,8 @@ def _owed_lines(owed: Owed) -> list[Line]:
     return found
 
 
-def chart(month: Month, facts: Facts, now: datetime) -> Chart:
-    """Returns incidents by severity, and how long they took, of the last months up to this one."""
+def chart(month: Month, facts: Facts, now: datetime) -> Chart | None:
+    """Returns incidents by severity, and how long they took, of the last months up to this one; None where there were none."""
     months = [month.back(count) for count in reversed(range(MONTHS))]
     each = [figures(one, facts, now) for one in months]
     severities = sorted({severity for one in each for severity in one.by_severity})[:_SEVERITIES]
@@ -174,6 +174,8 @@ def chart(month: Month, facts: Facts, now: datetime) -> Chart:
     for title, name in (("Time to answer, mean", "mtta"), ("Time to resolve, mean", "mttr")):
         if samples := _minutes(each, name):
             panels.append(Panel(title=title, unit="min", series=(Series(samples=samples),)))
+    if not panels:
+        return None
     return Chart(title=f"{MONTHS} months up to {month.title}", start=months[0].start, end=month.start + timedelta(days=1), panels=tuple(panels))
 
 

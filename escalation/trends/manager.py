@@ -58,7 +58,7 @@ def post(tx: Transaction, config: Config, trends: Trends, month: Month, late: tu
     if not whole.evidence:
         return
     tx.send(Message(key=f"{key}/figures", channel=channel, card=Card(headline=line("In figures"), evidence=whole.evidence), thread_of=key))
-    if whole.chart is not None and whole.chart.panels:
+    if whole.chart is not None:
         tx.send(Message(key=f"{key}/chart", channel=channel, card=Card(headline=line("The months before"), chart=whole.chart), thread_of=key))
     sheet = as_csv(figures(month, facts, tx.now), figures(month.back(), facts, tx.now), facts.owed)
     tx.send(Message(key=f"{key}/sheet", channel=channel, card=Card(headline=line(sheet.name), file=sheet), thread_of=key))

@@ -156,6 +156,12 @@ def test_the_chart_shows_six_months_and_stands_in_words_by_days() -> None:
     assert [(panel.title, panel.unit) for panel in chart.panels[1:]] == [("Time to answer, mean", "min"), ("Time to resolve, mean", "min")]
 
 
+def test_where_no_incident_was_there_is_no_chart() -> None:
+    card = review(NOVEMBER, Facts(changes=(deploy("op-1", at(3)),)), AFTER)
+    assert "1 deploy to production" in words(card.lines[0])
+    assert card.chart is None
+
+
 def test_the_file_has_every_figure_and_no_formula() -> None:
     facts = Facts(incidents=(incident(1, at(2), cause="=HYPERLINK(1)"),), pages=(PageFact("engineer", at(5), 3),), changes=(deploy("op-1", at(2)),))
     found = as_csv(figures(NOVEMBER, facts, AFTER), figures(OCTOBER, facts, AFTER), Owed((), ("#1",)))
