@@ -46,7 +46,8 @@ async def _missing(cluster: Cluster, needs: list[Need]) -> list[Need]:
 
 def _denied(name: str, need: Need, namespace: str) -> Finding:
     if need.optional:
-        return warning(f"rights {name}", f"we may not {need.what}", need.breaks, "apply deploy/nodes, if that should be looked at")
+        advice = "apply deploy/nodes, if that should be looked at" if need.clusterwide else BINDING
+        return warning(f"rights {name}", f"we may not {need.what}", need.breaks, advice)
     return wrong(f"rights {name}", f"we may not {need.what} in namespace {namespace}", need.breaks, BINDING)
 
 

@@ -118,7 +118,7 @@ class Cluster(Protocol):
         ...
 
     async def allowed(self, verb: str, group: str, resource: str, subresource: str = "") -> bool:
-        """Returns whether our credentials may do this in the namespace (SelfSubjectAccessReview)."""
+        """Returns whether our credentials may do this in the namespace, or, of what belongs to none, on the cluster (SelfSubjectAccessReview)."""
         ...
 
 

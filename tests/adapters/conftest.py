@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,8 @@ START = datetime(2026, 11, 1, 3, 12, tzinfo=UTC)
 _RBAC = "rbac.authorization.k8s.io"
 _RESOURCES = KINDS | {
     "Namespace": Resource("", "v1", "namespaces", namespaced=False),
+    "ClusterRole": Resource(_RBAC, "v1", "clusterroles", namespaced=False),
+    "ClusterRoleBinding": Resource(_RBAC, "v1", "clusterrolebindings", namespaced=False),
     "Role": Resource(_RBAC, "v1", "roles"),
     "RoleBinding": Resource(_RBAC, "v1", "rolebindings"),
     "ServiceAccount": Resource("", "v1", "serviceaccounts"),
@@ -55,8 +58,8 @@ class Kubernetes(Protocol):
 
     async def create(self, obj: Json) -> None: ...
 
-    async def token(self, *rules: Rule) -> str:
-        """Returns a token of somebody who may do that in the namespace and nothing else."""
+    async def token(self, *rules: Rule, clusterwide: Sequence[Rule] = ()) -> str:
+        """Returns a token of somebody who may do that in the namespace, this on the whole cluster, and nothing else."""
 
     async def expire(self, token: str) -> None:
         """Makes that token no good any more."""
@@ -95,10 +98,11 @@ class InSandbox:
         api_version = _RESOURCES[obj["kind"]].api_version
         self.world.kubernetes.apply({"apiVersion": api_version, **obj, "metadata": {**obj["metadata"], "namespace": self.namespace}})
 
-    async def token(self, *rules: Rule) -> str:
+    async def token(self, *rules: Rule, clusterwide: Sequence[Rule] = ()) -> str:
         token = uuid.uuid4().hex
-        allowed = tuple(access.Rule(tuple(verbs), (resource,), self.namespace) for _, resource, verbs in rules)
-        self.world.kubernetes.access.declare(token, access.User(f"system:serviceaccount:{self.namespace}:tester", allowed))
+        here = [access.Rule(tuple(verbs), (resource,), self.namespace) for _, resource, verbs in rules]
+        everywhere = [access.Rule(tuple(verbs), (resource,)) for _, resource, verbs in clusterwide]
+        self.world.kubernetes.access.declare(token, access.User(f"system:serviceaccount:{self.namespace}:tester", (*here, *everywhere)))
         return token
 
     async def expire(self, token: str) -> None:
@@ -139,6 +143,7 @@ class OnCluster:
         self._host = configuration.host
         self._rest = RESTClientObject(configuration)
         self._accounts: dict[str, str] = {}
+        self._clusterwide: list[str] = []
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -150,14 +155,16 @@ class OnCluster:
         resource = _RESOURCES[obj["kind"]]
         await self._send("POST", resource.path(self.namespace), {"apiVersion": resource.api_version, **obj})
 
-    async def token(self, *rules: Rule) -> str:
+    async def token(self, *rules: Rule, clusterwide: Sequence[Rule] = ()) -> str:
         name = f"tester-{uuid.uuid4().hex[:8]}"
-        allowed = [{"apiGroups": [group], "resources": [resource], "verbs": verbs} for group, resource, verbs in rules]
         subject = {"kind": "ServiceAccount", "name": name, "namespace": self.namespace}
         await self.create({"kind": "ServiceAccount", "metadata": {"name": name}})
-        await self.create({"kind": "Role", "metadata": {"name": name}, "rules": allowed})
-        binding = {"roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name}, "subjects": [subject]}
-        await self.create({"kind": "RoleBinding", "metadata": {"name": name}, **binding})
+        for kind, given in (("Role", rules), ("ClusterRole", clusterwide)):
+            allowed = [{"apiGroups": [group], "resources": [resource], "verbs": verbs} for group, resource, verbs in given]
+            await self.create({"kind": kind, "metadata": {"name": name}, "rules": allowed})
+            binding = {"roleRef": {"apiGroup": _RBAC, "kind": kind, "name": name}, "subjects": [subject]}
+            await self.create({"kind": f"{kind}Binding", "metadata": {"name": name}, **binding})
+        self._clusterwide.append(name)
         path = _RESOURCES["ServiceAccount"].path(self.namespace, name, "token")
         answer = await self._send("POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})
         token: str = answer["status"]["token"]
@@ -189,6 +196,8 @@ class OnCluster:
         raise AssertionError(f"namespace {self.namespace} got no service account within 20 s")
 
     async def close(self) -> None:
+        for kind, name in itertools.product(("ClusterRoleBinding", "ClusterRole"), self._clusterwide):
+            await self._send("DELETE", _RESOURCES[kind].path("", name))
         await self._send("DELETE", _RESOURCES["Namespace"].path(self.namespace, self.namespace))
         await self._rest.close()
 

@@ -16,7 +16,7 @@ import yaml
 
 from bot.adapters.kubernetes import KubernetesCluster, connect
 from bot.core.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
-from tests.adapters.conftest import InSandbox, Kubernetes, with_token, with_user
+from tests.adapters.conftest import InSandbox, Kubernetes, Rule, with_token, with_user
 
 Json = dict[str, Any]
 IMAGE = "/spec/template/spec/containers/0/image"
@@ -235,6 +235,20 @@ async def test_news_go_on_after_lost_connections_and_forgotten_history(sandboxed
         heard = await news.more_than(heard)
         await scale(sandboxed, 3)
         await news.more_than(heard)
+
+
+async def test_a_role_of_the_namespace_allows_nothing_of_the_cluster(kubernetes: Kubernetes) -> None:
+    """A Role that names nodes can be written and bound, and is of no use."""
+    listing: Rule = ("", "nodes", ["list"])
+    for token, may in ((await kubernetes.token(listing), False), (await kubernetes.token(clusterwide=[listing]), True)):
+        async with somebody(kubernetes, with_token(kubernetes.kubeconfig, token)) as reader:
+            assert await reader.allowed("list", "", "nodes") is may
+            if may:
+                assert isinstance(await reader.list("Node"), list)
+            else:
+                with pytest.raises(Forbidden, match="We may not list nodes on the whole cluster of ") as refused:
+                    await reader.list("Node")
+                assert refused.value.hint == 'Add this rule to aiec\'s ClusterRole: {apiGroups: [""], resources: ["nodes"], verbs: ["list"]}'
 
 
 async def test_what_rbac_forbids_names_the_rule_that_would_allow_it(kubernetes: Kubernetes) -> None:

@@ -23,7 +23,7 @@ from bot.core.errors import Forbidden
 from bot.core.outcome import Failed, Outcome, Waiting
 from bot.core.ports import World
 from bot.core.workload import ready
-from tests.adapters.conftest import OnCluster, Rule, with_token
+from tests.adapters.conftest import OnCluster, with_token
 from tests.adapters.test_role import CRASHING, DEPLOY, ROLE, STAMP, Nothing, step, workload
 from tests.harness import Stage, stage
 
@@ -33,6 +33,7 @@ Right = tuple[str, str, str]
 """API group, resource (`pods/log`), verb."""
 
 FOLDERS = DEPLOY / "folders" / "role" / "role.yaml"
+NODES = DEPLOY / "nodes" / "clusterrole.yaml"
 BACKUPS, PROCEDURES = DEPLOY / "backups" / "role.yaml", DEPLOY / "procedures" / "role.yaml"
 
 RECOMMENDATION = "ml-recommendation-production"
@@ -84,9 +85,9 @@ def rights(*roles: Path) -> list[Right]:
 
 
 @asynccontextmanager
-async def with_rights(place: OnCluster, allowed: Iterable[Right]) -> AsyncIterator[KubernetesCluster]:
-    rules: list[Rule] = [(group, resource, [verb]) for group, resource, verb in allowed]
-    cluster = await connect(str(with_token(place.kubeconfig, await place.token(*rules))), None, place.namespace, "prod")
+async def with_rights(place: OnCluster, allowed: Iterable[Right], clusterwide: Iterable[Right] = ()) -> AsyncIterator[KubernetesCluster]:
+    here, everywhere = ([(group, resource, [verb]) for group, resource, verb in given] for given in (allowed, clusterwide))
+    cluster = await connect(str(with_token(place.kubeconfig, await place.token(*here, clusterwide=everywhere))), None, place.namespace, "prod")
     try:
         yield cluster
     finally:
@@ -203,9 +204,32 @@ async def test_a_pod_that_keeps_a_statefulset_from_being_put_back_is_deleted_onl
 
 
 def test_every_role_of_deploy_is_looked_at_here() -> None:
-    """But that of the nodes, without which something is left out and nothing fails (`tests/stories/test_check.py`)."""
     found = {file for file in DEPLOY.rglob("*.yaml") if re.search(r"(?m)^kind: (Cluster)?Role$", file.read_text())}
-    assert found == {ROLE, BACKUPS, PROCEDURES, FOLDERS, DEPLOY / "nodes" / "clusterrole.yaml"}
+    assert found == {ROLE, BACKUPS, PROCEDURES, FOLDERS, NODES}
+
+
+async def test_each_verb_on_nodes_is_needed_to_see_them(bot: Stage, real: OnCluster) -> None:
+    """Without one of them nothing fails, and what cannot be looked at is said or left out."""
+    nodes = rights(NODES)
+    assert set(nodes) == {("", "nodes", "list"), ("metrics.k8s.io", "nodes", "list")}
+
+    async def told(command: str, *granted: Right) -> str:
+        async with with_rights(real, rights(ROLE), granted) as cluster:
+            bot.ports.clusters["prod"] = cluster  # type: ignore[index]
+            return await asked(bot, command)
+
+    async with asyncio.timeout(120):  # metrics-server looks every 15 s
+        while not re.search(r"(?m)^[^\s:]+: cpu \S+ of \d+ \(", await told("top prod", *nodes)):
+            await real.passes(1)
+    for group, resource, verb in nodes:
+        said = await told("top prod", *(one for one in nodes if one[0] != group))
+        assert "pods use" in said
+        assert f"The nodes are not shown: We may not {verb} {resource} on the whole cluster" in said
+        assert f'ClusterRole: {{apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]}}' in said
+
+    rehearsal = SCALE.format("postgres") + " --dry-run"
+    assert "quota and nodes have room" in await told(rehearsal, ("", "nodes", "list"))
+    assert "quota has room" in await told(rehearsal, ("metrics.k8s.io", "nodes", "list"))
 
 
 async def test_each_verb_for_backups_is_needed(bot: Stage, real: OnCluster) -> None:

@@ -384,6 +384,14 @@ async def test_an_optional_right_that_is_missing_is_a_warning(checked: Checked) 
     assert await checked.wrong() == []
 
 
+async def test_what_is_optional_in_a_namespace_is_not_given_by_the_role_of_the_cluster(checked: Checked) -> None:
+    checked.data["services"]["postgres"] |= {"deploy": True, "image": "ghcr.io/aiecommerce/platform/postgres"}
+    granted = rules("aiecommerce", "delete pods") + rules("aiecommerce-staging")
+    checked.sandbox.world.kubernetes.access.declare("sandbox", User("aiec", granted))
+    (found,) = await checked.finds(Level.WARNING, "rights prod")
+    assert (found.text, found.fix) == ("we may not delete pods", "bind the Role of deploy/managed-namespace in that namespace")
+
+
 async def test_where_nothing_is_allowed_it_is_said_once(checked: Checked) -> None:
     checked.sandbox.world.kubernetes.access.declare("sandbox", User("aiec", rules("aiecommerce-staging")))
     assert await checked.wrong() == ["we may do nothing in namespace aiecommerce, or it does not exist"]

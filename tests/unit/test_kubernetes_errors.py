@@ -55,18 +55,18 @@ def test_tells_refusals_apart(error: AiecError, kind: type[AiecError]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "rule"),
+    ("call", "role", "rule"),
     [
-        (PATCH, '{apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]}'),
-        (Call("get", KINDS["Pod"], "shop", "gateway-0", "log"), '{apiGroups: [""], resources: ["pods/log"], verbs: ["get"]}'),
-        (Call("list", KINDS["Node"], "shop"), '{apiGroups: [""], resources: ["nodes"], verbs: ["list"]}'),
+        (PATCH, "role", '{apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]}'),
+        (Call("get", KINDS["Pod"], "shop", "gateway-0", "log"), "role", '{apiGroups: [""], resources: ["pods/log"], verbs: ["get"]}'),
+        (Call("list", KINDS["Node"], "shop"), "ClusterRole", '{apiGroups: [""], resources: ["nodes"], verbs: ["list"]}'),
     ],
 )
-def test_a_missing_right_is_named_with_the_rule_that_gives_it(call: Call, rule: str) -> None:
+def test_a_missing_right_is_named_with_the_rule_that_gives_it(call: Call, role: str, rule: str) -> None:
     error = answered(403, f'x is forbidden: User "aiec" cannot {call.verb} resource "x" in API group "" in the namespace "shop"', call=call)
     assert isinstance(error, Forbidden)
     assert f"may not {call.verb} {call.target}" in error.text
-    assert error.hint == f"Add this rule to aiec's role: {rule}"
+    assert error.hint == f"Add this rule to aiec's {role}: {rule}"
 
 
 @pytest.mark.parametrize(("header", "seconds"), [({"Retry-After": "7"}, 7), ({}, 1), ({"Retry-After": "soon"}, 1)])

@@ -9,7 +9,7 @@ from bot.adapters.kubernetes import watch
 from bot.adapters.kubernetes.api import APPLY_PATCH, DISCOVERY, JSON_PATCH, Api, Rest
 from bot.adapters.kubernetes.errors import Call, Gone
 from bot.adapters.kubernetes.exec import run
-from bot.adapters.kubernetes.kinds import KINDS, Resource, parted
+from bot.adapters.kubernetes.kinds import CLUSTERWIDE, KINDS, Resource, parted
 from bot.core.errors import Invalid, NotFound, Unavailable
 from bot.core.ownership import MANAGER
 from bot.core.ports import Json, Output, Served
@@ -186,7 +186,9 @@ class KubernetesCluster:
 
     async def allowed(self, verb: str, group: str, resource: str, subresource: str = "") -> bool:
         kind = KINDS["SelfSubjectAccessReview"]
-        attributes = {"namespace": self.namespace, "verb": verb, "group": group, "resource": resource, "subresource": subresource}
+        # A Role of the namespace that names nodes is of no use; asked with the namespace, the server would say that it is.
+        namespace = "" if (group, resource) in CLUSTERWIDE else self.namespace
+        attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource, "subresource": subresource}
         body = {"apiVersion": kind.api_version, "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": attributes}}
         answer = await self._api.json(self._call("create", kind), "POST", kind.path(self.namespace), member="status", body=body)
         return bool(answer["status"].get("allowed"))

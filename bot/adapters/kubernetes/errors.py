@@ -76,8 +76,9 @@ def error_of(code: int, status: Json, headers: Mapping[str, str], call: Call, cl
         hint = "The token has expired or was revoked: renew the credentials of this context in KUBECONFIG, or the service account."
         return Unauthenticated(f"{cluster[0].upper()}{cluster[1:]} does not accept our credentials (401 {message}).", hint)
     if code == 403 and (_DENIED_BY_RBAC.search(message) or (call.subresource == "exec" and _DENIED_WITHOUT_A_WORD.search(message))):
-        where = f"in namespace {call.namespace}" if call.resource and call.resource.namespaced else "on the whole cluster"
-        return Forbidden(f"We may not {call.verb} {call.target} {where} of {cluster}: {message}", f"Add this rule to aiec's role: {call.rule}")
+        here = call.resource is not None and call.resource.namespaced
+        where, role = (f"in namespace {call.namespace}", "role") if here else ("on the whole cluster", "ClusterRole")
+        return Forbidden(f"We may not {call.verb} {call.target} {where} of {cluster}: {message}", f"Add this rule to aiec's {role}: {call.rule}")
     if code == 404:
         return NotFound(f"{call.target} does not exist in namespace {call.namespace} of {cluster}: {message}")
     if code == 409 and (fields := _contested(status)):

@@ -52,6 +52,10 @@ KINDS = {
 }
 
 
+CLUSTERWIDE = frozenset((one.group, one.plural) for one in KINDS.values() if not one.namespaced)
+"""Group and resource of what belongs to no namespace, as far as it is known here."""
+
+
 def parted(kind: str) -> tuple[str, str]:
     """Returns the API version and the name of a kind: `apps/v1/Deployment` has both, `Deployment` only its name."""
     api_version, _, name = kind.rpartition("/")
