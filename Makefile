@@ -34,7 +34,7 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml
 # Writes the lock files anew from pyproject.toml (needs uv).
 lock:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --output-file requirements.lock pyproject.toml
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra dev --output-file requirements-dev.lock pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build *.egg-info
