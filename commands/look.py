@@ -22,6 +22,7 @@ from commands.arguments import Environment
 from commands.incident.mine import waiting
 from commands.incident.target import known
 from commands.operations import rows, under_way
+from commands.postmortem import mine as postmortems
 from commands.preflight.records import declared
 from escalation.card import row
 from escalation.reminders import standing
@@ -130,7 +131,8 @@ async def _overview(arguments: OverviewArguments, context: Context) -> Card:
     mine = [operation.name for operation in waiting_for(operations, context)]
     lines = [said for said in holds if said]
     lines += [(f"Waits for you: {text}",) for _, text in asked]
-    todo = await context.store.read(lambda tx: owed(tx, context))
+    todo, unwritten = await context.store.read(lambda tx: (owed(tx, context), postmortems.owed(tx, context)))
+    lines += [(f"Waits for you: {text}",) for text, _ in unwritten[:LISTED]]
     lines += [(f"Waits for you: {item.name} is {standing(item.due, context.now)}: {item.text} (`/aiec action done {item.name}`)",) for item in todo[:LISTED]]
     if mine:
         lines.append((f"Waits for you: {', '.join(mine)} (`/aiec approve {mine[0]}`)",))
@@ -138,7 +140,7 @@ async def _overview(arguments: OverviewArguments, context: Context) -> Card:
     headline = ", ".join(part for part in parts if part) or "Nothing is going on"
     lines.append(("`/aiec status` shows what runs, `/aiec help` what you may do.",))
     listed = (*(row(incident) for incident in incidents[:LISTED]), *rows(operations))
-    return Card(state=State.NEEDS_YOU if mine or asked or todo else None, headline=line(Bold(text=headline)), lines=tuple(lines), rows=listed)
+    return Card(state=State.NEEDS_YOU if mine or asked or todo or unwritten else None, headline=line(Bold(text=headline)), lines=tuple(lines), rows=listed)
 
 
 def _count(number: int, noun: str, what: str) -> str:

@@ -10,12 +10,13 @@ from commands.action.mine import owed
 from commands.incident.mine import waiting
 from commands.look import waiting_for
 from commands.operations import under_way
+from commands.postmortem import mine as postmortems
 from escalation.actions import item as action
 from escalation.card import incident_card
 from escalation.view import paging_of, room_of, runbooks_of
 
 SHOWN = 10
-"""Incidents, operations and action items that are shown with their buttons; more are counted in the overview."""
+"""Incidents, operations, post-mortems and action items that are shown with their buttons; more are counted in the overview."""
 
 
 async def home(bot: Bot, actor: Actor, groups: frozenset[str] | None) -> tuple[Card, ...]:
@@ -27,8 +28,8 @@ async def home(bot: Bot, actor: Actor, groups: frozenset[str] | None) -> tuple[C
         return (helped or Card(headline=("You may not look here yet: ask those who keep `permissions` of aiec.yaml.",)),)
     mine = waiting_for(await bot.store.read(under_way), context)
     incidents = await bot.store.read(lambda tx: _incidents(tx, context)) if context.allows("incident.list", None).allowed else []
-    todo = await bot.store.read(lambda tx: owed(tx, context))
-    waiting_cards = (*incidents, *(operation_card(operation) for operation in mine), *(action.card(item) for item in todo))
+    todo, unwritten = await bot.store.read(lambda tx: (owed(tx, context), postmortems.owed(tx, context)))
+    waiting_cards = (*incidents, *(operation_card(operation) for operation in mine), *(card for _, card in unwritten), *(action.card(item) for item in todo))
     return (_opened(overview, context), *waiting_cards[:SHOWN], *((helped,) if helped else ()))
 
 

@@ -12,6 +12,7 @@ from bot.destinations import slack_of
 from bot.store.transaction import Message, Transaction
 from commands.arguments import ThisIncident
 from commands.postmortem.target import drafted
+from escalation.incident import Incident
 from escalation.postmortem.document import Review
 from escalation.postmortem.draft import Section
 from escalation.postmortem.manager import announce, key_of, standing_of, tell
@@ -46,18 +47,23 @@ def _review(arguments: ReviewArguments, context: Context, tx: Transaction) -> Ca
     tx.record(Event(kind="postmortem.review", subject=incident.name, actor=me, data={"person": person}))
     tell(tx, context.config, row)
     if (slack := slack_of(context.config, person)) is not None:
-        named = {"incident": incident.name}
-        card = Card(
-            state=State.NEEDS_YOU,
-            headline=line(Person(name=me), " asks you to read the ", Bold(text=f"post-mortem of {incident.name}")),
-            lines=(line(f"{incident.severity} {incident.title}"), line(f"`/aiec postmortem review {incident.name} --remark …` says what is missing.")),
-            actions=(
-                Action(label="Show", command="postmortem show", arguments=named, style="primary"),
-                Action(label="Looks good", command="postmortem review", arguments={**named, "ok": True}),
-            ),
-        )
-        tx.send(Message(key=_asked(incident.number, person), channel=slack, card=card))
+        tx.send(Message(key=_asked(incident.number, person), channel=slack, card=asking(incident, me)))
     return Card(headline=line(Person(name=person), f" is asked to read the post-mortem of {incident.name}."))
+
+
+def asking(incident: Incident, by: str | None = None) -> Card:
+    """Returns what somebody is told who shall read it, `by` whom he is asked where that is said."""
+    named = {"incident": incident.name}
+    what = Bold(text=f"post-mortem of {incident.name}")
+    return Card(
+        state=State.NEEDS_YOU,
+        headline=line(Person(name=by), " asks you to read the ", what) if by is not None else line("You are asked to read the ", what),
+        lines=(line(f"{incident.severity} {incident.title}"), line(f"`/aiec postmortem review {incident.name} --remark …` says what is missing.")),
+        actions=(
+            Action(label="Show", command="postmortem show", arguments=named, style="primary"),
+            Action(label="Looks good", command="postmortem review", arguments={**named, "ok": True}),
+        ),
+    )
 
 
 def _read(arguments: ReviewArguments, context: Context, tx: Transaction) -> Card | None:

@@ -62,7 +62,7 @@ def postmortem_card(one: Standing) -> Card:
 
 def reminder_card(one: Standing, reminder: Reminder, now: datetime, to: str) -> Card:
     """Returns what somebody is told directly of one that is not published yet."""
-    whose = "your" if one.owner == to else f"{one.owner}'s" if one.owner else "nobody's"
+    whose = "yours" if one.owner == to else f"{one.owner}'s" if one.owner else "nobody's"
     headline = line(Bold(text=f"The post-mortem of {one.name} is {standing(reminder.due, now)}"), f" · it is {whose} to write · {_needs(one.left)}")
     lines: list[Line] = [_title(one), *_empty(one.left)]
     if reminder.late is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.faults import Fault
 from tests.harness import Somebody, Stage, said, stage
+from tests.stories.test_in_slack import opens_home, shown
 
 DECLARE = "/aiec incident declare SEV1 error rate 12 % --service gateway"
 ROOM = "inc-1-gateway-error-rate-12"
@@ -216,7 +217,7 @@ async def test_the_owner_is_reminded_before_at_and_after_and_then_the_lead(bot: 
     await resolved(bot)
     await bot.forward(minutes=24 * 60, step=30 * 60)
     assert len(direct(bot, "senior")) == 1
-    assert "is due in 23 h 59 min* · it is your to write" in direct(bot, "senior")[0]
+    assert "is due in 23 h 59 min* · it is yours to write" in direct(bot, "senior")[0]
     await bot.forward(minutes=24 * 60, step=30 * 60)
     assert len(direct(bot, "senior")) == 3
     assert not direct(bot, "lead")
@@ -228,6 +229,29 @@ async def test_the_owner_is_reminded_before_at_and_after_and_then_the_lead(bot: 
     await bot.forward(minutes=24 * 60, step=60 * 60)
     assert len(direct(bot, "senior")) == 5
     assert all(not message.buttons for message in bot.slack.messages("@senior") if "The post-mortem of #1" in said(message))
+
+
+async def test_what_waits_for_him_stands_in_the_overview_and_at_home_until_it_is_published(bot: Stage) -> None:
+    await resolved(bot)
+    assert "the post-mortem of #1" not in await bot.senior.says("/aiec")  # there is time
+    await bot.forward(minutes=50 * 60, step=60 * 60)
+    assert "Waits for you: the post-mortem of #1 is 2 h overdue (`/aiec postmortem edit #1`)" in await bot.senior.says("/aiec")
+    assert "the post-mortem of #1" not in await bot.engineer.says("/aiec")
+    home = shown(await opens_home(bot, bot.senior))
+    assert "Continue writing" in home
+    await bot.senior.says("/aiec postmortem review #1 @engineer")
+    assert "Waits for you: you are asked to read the post-mortem of #1 (`/aiec postmortem show #1`)" in await bot.engineer.says("/aiec")
+    assert "Looks good" in shown(await opens_home(bot, bot.engineer))
+    await bot.engineer.says("/aiec postmortem review #1 --ok")
+    assert "the post-mortem of #1" not in await bot.engineer.says("/aiec")
+    await bot.senior.says("/aiec incident reopen #1")
+    assert "the post-mortem of #1" not in await bot.senior.says("/aiec")  # its story is not over
+    await bot.senior.says("/aiec incident resolve #1")
+    await bot.forward(minutes=25 * 60, step=60 * 60)
+    assert "the post-mortem of #1 is due in" in await bot.senior.says("/aiec")
+    await bot.senior.says('/aiec postmortem publish #1 --anyway "late"')
+    assert "the post-mortem of #1" not in await bot.senior.says("/aiec")
+    assert "Continue writing" not in shown(await opens_home(bot, bot.senior))
 
 
 async def test_what_was_due_while_aiec_was_down_is_said_once_late_and_says_so(bot: Stage) -> None:
