@@ -8,15 +8,14 @@ from typing import Any
 from cronsim import CronSim
 from sqlmodel import col, select
 
-from bot.core.alerts import OURS, Notification, alert
 from bot.core.config import Config
 from bot.core.operation import Phase
 from bot.core.request import Actor, Origin, Request
-from bot.store.incident_tables import AlertRow, ScheduleRow
+from bot.store.incident_tables import ScheduleRow
 from bot.store.store import Store
 from bot.store.tables import OperationRow, RequestRow
 from bot.store.transaction import Transaction
-from escalation.intake import receive
+from escalation import own
 
 LATE = timedelta(minutes=30)
 """How much later than planned one may begin: after that it was missed."""
@@ -82,7 +81,7 @@ class BackupManager:
         key, trouble = await self._store.read(lambda tx: _went(tx, job))
         if trouble is None or self._told.get(job.name) == (key, trouble):
             return False
-        await self._store.transaction(lambda tx: _tell(tx, self._config, job, key, trouble))
+        await self._store.transaction(lambda tx: _tell(tx, self._config, job, trouble))
         self._told[job.name] = (key, trouble)
         return True
 
@@ -112,18 +111,9 @@ def _went(tx: Transaction, job: Job) -> tuple[str, str | None]:
     return row.key, missed
 
 
-def _tell(tx: Transaction, config: Config, job: Job, key: str, trouble: str) -> None:
+def _tell(tx: Transaction, config: Config, job: Job, trouble: str) -> None:
     """Fires the alert, or ends the one that fires."""
     what = "verification of the latest backup" if job.name == "verify" else f"backup of the {job.name}"
-    labels = {"alertname": "BackupFailed", "severity": "warning", "environment": job.environment, "backup": job.name}
-    labels |= {"service": job.service} if job.service else {}
-    seen = alert({"labels": labels, "startsAt": tx.now.isoformat()})
-    firing = tx.first(select(AlertRow).where(AlertRow.fingerprint == seen.fingerprint, AlertRow.status == "firing"))
-    if not trouble and firing is None:
-        return
-    status = "firing" if trouble else "resolved"
-    starts = firing.starts_at if firing is not None else tx.now
-    summary = f"The scheduled {what} of {job.environment} did not go well: {trouble}"
-    given = {"labels": labels, "annotations": {"summary": summary}, "status": status, "startsAt": starts.isoformat(), "endsAt": tx.now.isoformat()}
-    group = {"alertname": "BackupFailed", "backup": job.name}
-    receive(tx, config, Notification(OURS, f"backup {job.name}", "firing" if trouble else "resolved", (alert(given),), 0, "", group))
+    labels = {"environment": job.environment, "backup": job.name, **({"service": job.service} if job.service else {})}
+    summary = f"The scheduled {what} of {job.environment} did not go well: {trouble}" if trouble else ""
+    own.fire(tx, config, "BackupFailed", summary, labels, group=f"backup {job.name}")

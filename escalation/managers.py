@@ -51,6 +51,6 @@ def managers(bot: Bot) -> Sequence[Manager]:
         PublishManager(store, config, ports.libraries),
         CardManager(store, config),
         EvidenceManager(store, config, bot.world),
-        *([RetentionManager(store, config.retention, ports.backups, bot.audit_key)] if config.retention is not None and ports.backups is not None else []),
+        *([RetentionManager(store, config, ports.backups, bot.audit_key)] if config.retention is not None and ports.backups is not None else []),
         *([ChannelManager(store, ports.chat)] if ports.chat is not None else []),
     ]

@@ -11,17 +11,18 @@ from typing import Any
 from sqlmodel import SQLModel, select
 
 from bot.core.backups import Backups
-from bot.core.config import Retention
+from bot.core.config import Config
 from bot.core.errors import AiecError
 from bot.core.events import Event
 from bot.store.store import Store
 from bot.store.transaction import Transaction
-from escalation import schedule
+from escalation import own, schedule
 from escalation.retention.chain import Link, cut, oldest
 from escalation.retention.export import Export, event_line, row_line, write
 from escalation.retention.kinds import KINDS, Kind, needed
 
 SCHEDULE = "retention"
+ALERT = "RetentionFailed"
 AT = timedelta(hours=4)
 """The time of day (UTC)."""
 DAY = timedelta(days=1)
@@ -38,8 +39,9 @@ class RetentionManager:
     name = "retention"
     patience = timedelta(seconds=60)
 
-    def __init__(self, store: Store, retention: Retention, backups: Backups, key: bytes) -> None:
-        self._store, self._retention, self._backups, self._key = store, retention, backups, key
+    def __init__(self, store: Store, config: Config, backups: Backups, key: bytes) -> None:
+        assert config.retention is not None
+        self._store, self._config, self._retention, self._backups, self._key = store, config, config.retention, backups, key
         self._after: dict[str, Any] = {}
         self._trouble = ""
 
@@ -54,11 +56,15 @@ class RetentionManager:
             return await self._fail(error)
         self._after, self._trouble = {}, ""
         today = now.replace(hour=0, minute=0, second=0, microsecond=0) + AT
-        await self._store.transaction(lambda tx: schedule.done(tx, SCHEDULE, today if now < today else today + DAY))
+        await self._store.transaction(lambda tx: self._done(tx, today if now < today else today + DAY))
         return True
 
+    def _done(self, tx: Transaction, following: datetime) -> None:
+        schedule.done(tx, SCHEDULE, following)
+        own.fire(tx, self._config, ALERT, "")
+
     async def _fail(self, error: AiecError) -> bool:
-        """Nothing is pruned; it is tried again later. Said once in the log, and by an event."""
+        """Nothing is pruned; it is tried again later. Said once in the log, by an event, and by an alert, which ends when it has gone well."""
         said = f"{error.text} {error.hint}".strip()
         if said != self._trouble:
             log.warning("Nothing is pruned: %s", said)
@@ -67,6 +73,7 @@ class RetentionManager:
             schedule.postpone(tx, SCHEDULE, tx.now + AGAIN_AFTER)
             if said != self._trouble:
                 tx.record(Event(kind="retention.failed", subject="retention", data={"because": said}))
+                own.fire(tx, self._config, ALERT, f"What is old cannot be exported, so that nothing is pruned, and it is tried again every hour: {said}")
 
         await self._store.transaction(later)
         self._trouble, self._after = said, {}

@@ -117,9 +117,13 @@ async def test_without_the_store_nothing_is_pruned_and_it_goes_on_when_it_is_bac
         assert await bot.events("retention.failed") == ["aiec"]
         await bot.forward(minutes=61, step=600)
         assert await bot.events("retention.failed") == ["aiec"]  # said once
+        (warning,) = [said(one) for one in bot.slack.messages("devops-alerts") if "RetentionFailed" in said(one)]
+        assert "⚠️ needs you · *RetentionFailed* · warning · 1 of 1 still fire" in warning
+        assert f"so that nothing is pruned, and it is tried again every hour: There is no folder {folder} for backups. Mount it, or correct AIEC_B" in warning
         (tmp_path / "away").rename(folder)
         await bot.forward(minutes=70, step=600)
         assert await count(bot, RequestRow) < before
+        assert await bot.events("alert.ended") == ["alertmanager"]
 
 
 async def test_what_was_exported_and_not_pruned_is_exported_once_more(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from bot.adapters.backups.folder import Folder
 from bot.audit import Sealer, verify
-from bot.core.config import Retention
+from bot.core.config import Config
 from bot.core.errors import AiecError
 from bot.core.events import Event
 from bot.store.incident_tables import OverrideRow
@@ -21,6 +21,7 @@ from escalation.retention.kinds import KINDS as KINDS_OF_ROWS
 from escalation.retention.kinds import needed
 from escalation.retention.manager import RetentionManager, prune
 from tests.databases import KINDS, database_with_schema
+from tests.unit.test_config import MINIMAL
 
 KEY = b"a key of tests"
 START = datetime(2026, 5, 4, 9, tzinfo=UTC)
@@ -104,10 +105,11 @@ async def test_a_chain_that_does_not_hold_is_not_cut(store: Store, tmp_path: Pat
         await look(store, START + timedelta(days=99))
     (tmp_path / "there").mkdir()
     store.clock.at += timedelta(days=99)
-    manager = RetentionManager(store, Retention(application="30d", audit="90d"), Folder(tmp_path / "there"), KEY)
+    config = Config.model_validate(MINIMAL | {"retention": {"application": "30d", "audit": "90d"}})
+    manager = RetentionManager(store, config, Folder(tmp_path / "there"), KEY)
     assert await manager.update(store.clock.at) is False
     kinds = await store.read(lambda tx: [row.kind for row in tx.all(select(EventRow).order_by(col(EventRow.id)))])
-    assert kinds == ["operation.planned"] * 5 + ["retention.failed"]
+    assert kinds == ["operation.planned"] * 5 + ["retention.failed", "alert.rejected"]
     assert await store.read(lambda tx: tx.get(AnchorRow, 1)) is None
 
 
