@@ -59,7 +59,7 @@ class Door:
         said = words(text)
         name = find_command(said, spoken(self._commands)) if said else "overview"
         command = self._commands[name]
-        arguments = bind(command.arguments, said[len(name.split()) :], self._choices, command=name)
+        arguments = bind(command.arguments, said[len(name.split()) :], self._choices, command=name, examples=command.examples)
         return Request(key=key, command=name, arguments=arguments.model_dump(mode="json"), actor=actor, origin=origin, text=text)
 
     async def submit(self, request: Request) -> int:
@@ -193,7 +193,7 @@ class RequestManager:
         try:
             if command is None or (command.internal and request.origin.kind not in MACHINES):
                 raise NotFound(f"There is no command {request.command} in this version.")
-            arguments = validate(command.arguments, request.arguments, self._choices, command=request.command)
+            arguments = validate(command.arguments, request.arguments, self._choices, command=request.command, examples=command.examples)
             context = await self._authorise(command, arguments, request)
             match command.does:
                 case Read(run):

@@ -123,7 +123,7 @@ async def _resize(arguments: Arguments, context: Context, found: Found, scaler: 
     offers: tuple[Action, ...] = ()
     if scaler is not None and now and then:  # at zero Kubernetes lets the autoscaler rest
         checks.append(_autoscaled(scaler))
-        offers = (_instead(found, scaler, now, then),)
+        offers = _instead(found, scaler, now, then)
     elif scaler is not None:
         text = f"HPA {scaler['metadata']['name']} rests while there are no pods" if not then else f"HPA {scaler['metadata']['name']} takes over from there"
         checks.append(CheckResult(check="autoscaler", verdict=Verdict.WARNING, text=text))
@@ -186,13 +186,15 @@ def _autoscaled(scaler: Json) -> CheckResult:
     return CheckResult(check="autoscaler", verdict=Verdict.BLOCKED, text=text, hint="Change its bounds instead: `--bounds MIN-MAX`.")
 
 
-def _instead(found: Found, scaler: Json, now: int, then: int) -> Action:
-    """Who wants more wants at least so many, who wants fewer at most."""
+def _instead(found: Found, scaler: Json, now: int, then: int) -> tuple[Action, ...]:
+    """Who wants more wants at least so many, who wants fewer at most. What the guard rails would refuse is not offered."""
     least, most = bounds(scaler)
     limits = (then, max(most, then)) if then > now else (min(least, then), then)
+    if _rails(found, limits, found.settings.replicas, contain=False).verdict is not Verdict.PASSED:
+        return ()
     said = f"{limits[0]}-{limits[1]}"
     arguments = {"environment": found.environment, "service": found.service, "bounds": said}
-    return Action(label=f"Set the HPA's bounds to {limits[0]}–{limits[1]}", command="scale", arguments=arguments, style="primary")
+    return (Action(label=f"Set the HPA's bounds to {limits[0]}–{limits[1]}", command="scale", arguments=arguments, style="primary"),)
 
 
 COMMAND = Command(
@@ -202,7 +204,7 @@ COMMAND = Command(
     permission="scale",
     group="change production",
     summary="more or fewer pods of a service, or other bounds of its autoscaler",
-    examples=("scale prod postgres 3", "scale prod gateway --bounds 4-10", "scale prod gateway 0 --contain"),
+    examples=("scale prod gateway --bounds 4-10", "scale prod gateway 5", "scale prod gateway 0 --contain"),
     rules=(
         "`replicas` of aiec.yaml are the guard rails; only `--contain`, for a security incident, goes below, and always needs an approval.",
         "Where an autoscaler decides, a number would be undone: its bounds are changed instead.",

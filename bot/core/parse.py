@@ -120,19 +120,19 @@ def find_command(said: Sequence[Word | str], names: Sequence[str]) -> str:
     raise UsageError(f"*{quoted(typed[0])}* is not a command{suggestion}", "`/aiec help` lists what you may do.")
 
 
-def bind(model: type[M], given: Sequence[Word], choices: Choices, *, command: str) -> M:
-    """Returns the arguments that the words after a command's name give. Raises UsageError: what is wrong, the usage, an example; it is
-    Incomplete when something is missing and nothing is wrong."""
+def bind(model: type[M], given: Sequence[Word], choices: Choices, *, command: str, examples: Sequence[str] = ()) -> M:
+    """Returns the arguments that the words after a command's name give. Raises UsageError: what is wrong, the usage, an example, of `examples` the first that
+    can be typed here; it is Incomplete when something is missing and nothing is wrong."""
     try:
-        return validate(model, _Reading(fields_of(model), command).read(given), choices, command=command)
+        return validate(model, _Reading(fields_of(model), command).read(given), choices, command=command, examples=examples)
     except Incomplete:
         raise
     except UsageError as error:
         left_out = f" ({note})" if (note := hidden(given)) else ""
-        raise UsageError(error.text + left_out, error.hint or _hint(model, choices, command)) from None
+        raise UsageError(error.text + left_out, error.hint or _hint(model, choices, command, examples)) from None
 
 
-def validate(model: type[M], values: Mapping[str, Any], choices: Choices, *, command: str) -> M:
+def validate(model: type[M], values: Mapping[str, Any], choices: Choices, *, command: str, examples: Sequence[str] = ()) -> M:
     """Returns the arguments made of values that came without a text (a form, a webhook). Raises UsageError like `bind`."""
     problems = check(model, values, choices)
     if not problems:
@@ -140,9 +140,9 @@ def validate(model: type[M], values: Mapping[str, Any], choices: Choices, *, com
     missing = [field for field in fields_of(model) if field.info.is_required() and field.name not in values]
     wrong = next((text for name, text in problems.items() if name not in {field.name for field in missing}), None)
     if wrong is not None:
-        raise UsageError(ended(wrong), _hint(model, choices, command))
+        raise UsageError(ended(wrong), _hint(model, choices, command, examples))
     needed = " and ".join(f"`<{field.label}>`" for field in missing)
-    raise Incomplete(f"`{command}` needs {needed}.", _hint(model, choices, command), command, values)
+    raise Incomplete(f"`{command}` needs {needed}.", _hint(model, choices, command, examples), command, values)
 
 
 def check(model: type[BaseModel], values: Mapping[str, Any], choices: Choices) -> dict[str, str]:
@@ -176,9 +176,18 @@ def _value_name(field: Argument) -> str:
     return field.param.metavar or field.name.strip("_").upper()
 
 
-def _hint(model: type[BaseModel], choices: Choices, command: str) -> str:
-    example = [command, *(_example(field, choices) for field in fields_of(model) if field.info.is_required())]
-    return f"Usage: `/aiec {usage(model, command)}`, for example `/aiec {' '.join(example)}`"
+def _hint(model: type[BaseModel], choices: Choices, command: str, examples: Sequence[str]) -> str:
+    made = " ".join([command, *(_example(field, choices) for field in fields_of(model) if field.info.is_required())])
+    example = next((one for one in examples if _fits(one, model, choices, command)), made)
+    return f"Usage: `/aiec {usage(model, command)}`, for example `/aiec {example}`"
+
+
+def _fits(example: str, model: type[BaseModel], choices: Choices, command: str) -> bool:
+    """Returns whether the example can be typed here: it names services, say, that another platform does not have."""
+    try:
+        return not check(model, _Reading(fields_of(model), command).read(words(example)[len(command.split()) :]), choices)
+    except UsageError:
+        return False
 
 
 def _example(field: Argument, choices: Choices) -> str:
@@ -191,7 +200,7 @@ def _not_among(field: Argument, value: object, choices: Choices) -> Iterator[str
     """Yields a sentence for the first value that is not on the field's list."""
     if not (field.param.choices or field.param.among):
         return
-    names, noun = field.offered(choices), _NOUNS.get(field.param.choices, f"a {field.label}")
+    names, noun = field.offered(choices), _NOUNS.get(field.param.choices) or (field.label.replace("|", " or ") if "|" in field.label else f"a {field.label}")
     for each in value if isinstance(value, list | tuple) else [value]:
         if isinstance(each, str) and each not in names and not (field.param.kind == "person" and _SLACK_ID.fullmatch(each)):
             yield f"*{quoted(each)}* is not {noun}{did_you_mean(each, names)}"

@@ -42,7 +42,7 @@ class Forms:
         command = self._bot.commands.get(request.command)
         if command is None or (opens := command.opens) is None:
             return None
-        arguments = validate(command.arguments, request.arguments, self._choices, command=request.command)
+        arguments = validate(command.arguments, request.arguments, self._choices, command=request.command, examples=command.examples)
         blank = await self.form(request.command, {}, request.actor)  # who may not submit it is told so now, and it is recorded
         context = Context(request, self._bot.config, self._bot.world(), self._bot.store, self._bot.commands)
         opening = await self._bot.store.read(lambda tx: opens(arguments, context, tx))
@@ -60,7 +60,7 @@ class Forms:
         if known is None:
             return None
         try:
-            validate(known.arguments, values, self._choices, command=command)
+            validate(known.arguments, values, self._choices, command=command, examples=known.examples)
         except Incomplete as error:
             return error
         except UsageError:

@@ -121,6 +121,20 @@ def test_every_command_that_is_shown_can_be_typed() -> None:
             pytest.fail(f"{name}: {code}: {error}")
 
 
+def test_every_example_of_a_mistakes_answer_can_be_typed() -> None:
+    """Also where the first example names what only some platforms have."""
+    names = choices(read(settings.SHIPPED), COMMANDS)
+    for name, command in COMMANDS.items():
+        if command.internal or name in ("exec", "port-forward"):  # nobody types them, or whatever stands behind them is refused
+            continue
+        with pytest.raises(UsageError) as caught:
+            bind(command.arguments, words("--no-such-option-at-all=1"), names, command=name, examples=command.examples)
+        assert caught.value.hint is not None
+        example = quoted([caught.value.hint])[-1].removeprefix("/aiec ")
+        assert example in command.examples, example
+        bind(command.arguments, words(example)[len(name.split()) :], names, command=name)
+
+
 def test_readme_has_every_command_and_its_permission() -> None:
     table = section(README.read_text(), "Commands")
     shown = {find_command(text.split()[1:], spoken(COMMANDS)): needs for text, needs in zip(quoted(cells(table)), cells(table, 2), strict=True)}

@@ -114,6 +114,16 @@ def test_a_usage_error_ends_with_the_usage_and_an_example_that_runs() -> None:
     assert deploy("staging v1.2.0").environment == "staging"
 
 
+def test_the_example_is_the_commands_own_where_it_can_be_typed() -> None:
+    def hint(*examples: str) -> str:
+        with pytest.raises(UsageError) as caught:
+            bind(Deploy, words("prod"), CHOICES, command="deploy", examples=examples)
+        return str(caught.value.hint).rpartition(", for example ")[2]
+
+    assert hint("deploy moon v1.2.0", "deploy prod", "deploy prod v1 x", "deploy prod v1.3.0 --dry-run") == "`/aiec deploy prod v1.3.0 --dry-run`"
+    assert hint("deploy prod v1.2.0 --service nothing") == "`/aiec deploy staging v1.2.0`"
+
+
 def test_the_rest_of_a_line_is_kept_as_it_was_typed() -> None:
     def freeze(line: str) -> Freeze:
         return bind(Freeze, words(line), CHOICES, command="freeze")
