@@ -17,6 +17,7 @@ from bot.core.pager import Pager
 from bot.core.ports import Chat, Cluster, Mailer, Metrics, Prober, Registry, World
 from bot.core.request import Actor
 from bot.core.shelf import Shelf
+from bot.deliveries import Deliveries
 from bot.engine import Engine, Manager
 from bot.follows import FollowManager
 from bot.groups import Groups
@@ -71,10 +72,11 @@ class Bot:
         self.commands = commands
         self.audit_key = audit_key
         self.groups = Groups(store, ports.chat, config)
+        self.deliveries = Deliveries(config)
         self.door = Door(store, config, commands)
         self._operations = OperationManager(store, config, commands, self.world)
         own: list[Manager] = [
-            *(RequestManager(store, config, commands, self.groups, self.world, lane) for lane in Lane),
+            *(RequestManager(store, config, commands, self.groups, self.world, self.deliveries, lane) for lane in Lane),
             self._operations,
         ]
         self._follows: list[FollowManager] = [FollowManager(store, ports.chat, ports.clusters)] if ports.chat is not None else []

@@ -26,6 +26,7 @@ from bot.core.parse import Choices, bind, find_command, validate, words
 from bot.core.plan import Plan, demanding
 from bot.core.ports import World
 from bot.core.request import Actor, Origin, Request
+from bot.deliveries import Deliveries, again_at
 from bot.groups import Groups
 from bot.ledger import create
 from bot.store.due import Due, free
@@ -85,6 +86,8 @@ class Lane(StrEnum):
 
 MACHINES = ("webhook", "schedule")
 """The origins that may ask for internal commands."""
+SENDERS = {"alertmanager": "Alertmanager"}
+"""The actors of webhooks, as people call them."""
 
 
 def lane_of(request: Request, command: Command[Any] | None) -> Lane:
@@ -153,12 +156,15 @@ def failed(error: AiecError) -> Answer:
 
 
 class RequestManager:
-    """Takes the stored requests of some lanes: authorises, reads or books or plans, and answers. `world` gives the outside as it is now."""
+    """Takes the stored requests of some lanes: authorises, reads or books or plans, and answers. `world` gives the outside as it is now; `deliveries` is told
+    how it goes with those of webhooks."""
 
     name = "requests"
     patience = timedelta(seconds=60)
 
-    def __init__(self, store: Store, config: Config, commands: Commands, groups: Groups, world: Callable[[], World], *lanes: Lane) -> None:
+    def __init__(
+        self, store: Store, config: Config, commands: Commands, groups: Groups, world: Callable[[], World], deliveries: Deliveries, *lanes: Lane
+    ) -> None:
         self._lanes = lanes or tuple(Lane)
         self.name = f"requests: {lanes[0]}" if len(lanes) == 1 else self.name
         self._store = store
@@ -166,6 +172,7 @@ class RequestManager:
         self._commands = commands
         self._groups = groups
         self._world = world
+        self._deliveries = deliveries
         self._choices = choices(config, commands)
         self._interrupted: dict[int, datetime] = {}
 
@@ -205,12 +212,14 @@ class RequestManager:
                     answer = await self._change(change, command, arguments, context, received)
         except NoDatabase:
             raise
-        except AiecError as error:
-            answer = failed(error)
-        except Exception as defect:
-            log.exception("request-%s: %s", number, request.command)
-            said = f"aiec itself failed at `{request.command}` ({type(defect).__name__}); nothing was changed."
-            answer = failed(AiecError(said, "Its log says where; please report it."))
+        except Exception as error:
+            if not isinstance(error, AiecError):
+                log.exception("request-%s: %s", number, request.command)
+            answer = failed(error if isinstance(error, AiecError) else _defect(request, error))
+            if request.origin.kind == "webhook":
+                self._deliveries.failures += 1
+                if await self._store.transaction(lambda tx, error=error: self._put_off(tx, number, request, error)):  # type: ignore[misc]
+                    return
         await self._store.transaction(lambda tx: self._finish(tx, number, request, lambda: answer))
 
     async def _authorise(self, command: Command[Any], arguments: BaseModel, request: Request) -> Context:
@@ -241,12 +250,25 @@ class RequestManager:
             make=lambda number: begin(number, command.name, request.arguments, request.actor, request.origin, plan, context.now),
         )
 
+    def _put_off(self, tx: Transaction, number: int, request: Request, error: Exception) -> bool:
+        """Keeps what a webhook brought, to take it in later: it was acknowledged, and is not sent again. Returns False when that was long enough."""
+        row = tx.get(RequestRow, number, lock=True)
+        if row is None or row.state != "received":
+            return True
+        self._deliveries.failed(tx, _sender(request), error)
+        row.lease_until = again_at(row.received_at, tx.now)
+        tx.save(row)
+        tx.record(Event(kind="delivery.failed", subject=row.name, actor=request.actor.name, data={"command": request.command, "because": str(error)[:500]}))
+        return row.lease_until is not None
+
     def _finish(self, tx: Transaction, number: int, request: Request, make: Callable[[], Answer]) -> None:
         """Answers the request, unless another engine that took it over has done so meanwhile."""
         row = tx.get(RequestRow, number, lock=True)
         if row is None or row.state != "received":
             return
         answer = make()
+        if request.origin.kind == "webhook" and answer.error is None:
+            self._deliveries.taken(tx, _sender(request))
         card = answer.card
         if answer.make is not None:
             operation = create(tx, self._config, answer.make)
@@ -272,6 +294,15 @@ def _by_direct_message(tx: Transaction, name: str, card: Card, file: Attachment,
     tx.send(Message(key=key, channel=person, card=Card(headline=card.headline)))
     tx.send(Message(key=f"{name}:file", channel=person, card=Card(headline=line(file.name), file=file), thread_of=key))
     return card.model_copy(update={"file": None, "lines": (*card.lines, line("As a file: ", Ref(key=key, text="in your direct messages")))})
+
+
+def _sender(request: Request) -> str:
+    return SENDERS.get(request.actor.name, request.actor.name)
+
+
+def _defect(request: Request, error: Exception) -> AiecError:
+    said = f"aiec itself failed at `{request.command}` ({type(error).__name__}); nothing was changed."
+    return AiecError(said, "Its log says where; please report it.")
 
 
 def error_card(error: AiecError) -> Card:

@@ -52,6 +52,13 @@ def _lags(figures: dict[str, float]) -> list[Finding]:
         if overdue > LATE
         else ok("live", "operations move when they are due"),
     ]
+    untaken, unstored = figures.get("aiec_deliveries_age_seconds", 0), figures.get("aiec_delivery_failures", 0)
+    if untaken > LATE:
+        breaks = "alerts, and answers from PagerDuty, are missing here"
+        found.append(wrong("live", f"what a webhook brought is not taken in for {untaken:.0f} s", breaks, "look at the bot's log, and at Alertmanager itself"))
+    if unstored:
+        text = f"{unstored:.0f} deliveries of webhooks failed by a mistake of aiec since it started"
+        found.append(warning("live", text, "an alert came late, or is still to come", "the bot's log says where; please report it"))
     if failures:
         found.append(warning("live", f"{failures:.0f} updates failed since it started", "something came late", "the bot's log says which"))
     return found

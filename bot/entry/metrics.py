@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from bot.bot import Bot
 from bot.store.incident_tables import PageRow
-from bot.store.tables import EngineRow, MessageRow, OperationRow
+from bot.store.tables import EngineRow, MessageRow, OperationRow, RequestRow
 from bot.store.transaction import Transaction
 
 
@@ -29,6 +29,8 @@ class _Collector(Collector):
         yield GaugeMetricFamily("aiec_outbox_age_seconds", "Age of the oldest message that is due and not sent", value=figures.age)
         yield GaugeMetricFamily("aiec_pages_undelivered", "Pages that PagerDuty has not taken yet", value=figures.undelivered)
         yield GaugeMetricFamily("aiec_pages_undelivered_seconds", "For how long the oldest of them should have been there", value=figures.silent)
+        yield GaugeMetricFamily("aiec_deliveries_age_seconds", "Age of the oldest delivery of a webhook that is not taken in yet", value=figures.waiting)
+        yield GaugeMetricFamily("aiec_delivery_failures", "Deliveries of webhooks at which this process failed", value=self._bot.deliveries.failures)
         yield GaugeMetricFamily("aiec_engine_held", "Whether somebody alive holds the engine lock", value=figures.held)
         yield GaugeMetricFamily("aiec_engine_failures", "Updates of this process' managers that failed", value=self._bot.engine.failures)
 
@@ -40,6 +42,7 @@ class _Figures:
     age: float
     undelivered: int
     silent: float
+    waiting: float
     held: int
 
 
@@ -54,6 +57,8 @@ def _figures(tx: Transaction) -> _Figures:
     since = func.min(func.coalesce(PageRow.failing_since, PageRow.next_at))
     count, oldest = tx.session.exec(select(func.count(), since).where(*calling)).one()
     found.undelivered, found.silent = count, _since(oldest, tx.now)
+    untaken = RequestRow.state == "received", RequestRow.lane == "machine"
+    found.waiting = _since(tx.session.exec(select(func.min(RequestRow.received_at)).where(*untaken)).one(), tx.now)
     row = tx.get(EngineRow, 1)
     found.held = int(row is not None and bool(row.holder) and row.lease_until > tx.now)
     return found

@@ -40,14 +40,20 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class AlertHooks(Protocol):
+class Hooks(Protocol):
+    async def failed(self, sender: str, error: Exception) -> None:
+        """Learns that a delivery could not be stored because of a mistake of ours. Raises nothing but for another one."""
+        ...
+
+
+class AlertHooks(Hooks, Protocol):
     async def alerts(self, notification: Notification) -> None:
         """Stores a notification and returns then; what comes of it happens later. Alerts are known by fingerprint and start: the same again is nothing new.
         Raises Unavailable when it cannot be stored."""
         ...
 
 
-class PagerHooks(Protocol):
+class PagerHooks(Hooks, Protocol):
     async def pager(self, event: PagerEvent) -> None:
         """Stores an event as `alerts` does a notification. Events are known by their id, which has to be remembered for longer than `OLDEST_EVENT`."""
         ...
@@ -55,7 +61,7 @@ class PagerHooks(Protocol):
 
 def alertmanager_endpoint(hooks: AlertHooks, token: str) -> Endpoint:
     """Returns the handler of `POST /webhooks/alertmanager`, which wants `Authorization: Bearer TOKEN`."""
-    expected, gate = f"bearer {token}".encode(), _Gate("Alertmanager")
+    expected, gate = f"bearer {token}".encode(), _Gate("Alertmanager", hooks)
 
     async def notification(request: Request) -> Response:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -69,7 +75,7 @@ def alertmanager_endpoint(hooks: AlertHooks, token: str) -> Endpoint:
 
 def pagerduty_endpoint(hooks: PagerHooks, secrets: Sequence[str], clock: Clock) -> Endpoint:
     """Returns the handler of `POST /webhooks/pagerduty`, whose body is signed with one of the secrets: there are several while they are rotated."""
-    gate = _Gate("PagerDuty")
+    gate = _Gate("PagerDuty", hooks)
 
     async def event(request: Request) -> Response:
         signatures = request.headers.get("x-pagerduty-signature", "")
@@ -97,8 +103,9 @@ def signed(body: bytes, signatures: str, secrets: Sequence[str]) -> bool:
 class _Gate:
     """Lets so many deliveries in at once, and turns what becomes of them into answers."""
 
-    def __init__(self, sender: str) -> None:
+    def __init__(self, sender: str, hooks: Hooks) -> None:
         self._sender = sender
+        self._hooks = hooks
         self._inside = 0
 
     async def take(self, request: Request, read: Callable[[bytes], T | None], store: Callable[[T], Awaitable[None]]) -> Response:
@@ -114,6 +121,10 @@ class _Gate:
             raise
         except ClientDisconnect:
             return _answer(HTTPStatus.BAD_REQUEST, "the body ended early")
+        except Exception as error:
+            log.exception("A delivery of %s could not be stored", self._sender)
+            await self._hooks.failed(self._sender, error)
+            return self._later("it could not be stored")
         finally:
             self._inside -= 1
 
@@ -133,9 +144,6 @@ class _Gate:
             return self._later(f"it was not stored within {STORED_WITHIN:g} s")
         except AiecError as error:
             return self._later(error.text)
-        except Exception:
-            log.exception("A delivery of %s could not be stored", self._sender)
-            return self._later("it could not be stored")
         return _answer(HTTPStatus.OK)
 
     def _later(self, why: str) -> Response:

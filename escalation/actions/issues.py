@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from sqlmodel import col, select
 
-from bot.core.card import Bold, Card, line
-from bot.core.card import State as Mark
+from bot import troubles
+from bot.core.card import line
 from bot.core.config import Config
 from bot.core.errors import AiecError, Throttled, Unavailable
 from bot.core.issues import Issue, Issues
@@ -19,8 +19,7 @@ from bot.store.action_tables import ActionRow
 from bot.store.due import NOW, Due
 from bot.store.incident_tables import IncidentRow, ScheduleRow
 from bot.store.store import Store
-from bot.store.tables import MessageRow
-from bot.store.transaction import Message, Transaction
+from bot.store.transaction import Transaction
 from escalation import schedule
 from escalation.actions.book import end, in_step, issue_is, reopen
 from escalation.actions.item import State
@@ -247,22 +246,10 @@ def _linked(tx: Transaction) -> tuple[datetime | None, dict[str, datetime]]:
 
 
 def _trouble(tx: Transaction, config: Config, error: AiecError) -> None:
-    """Says that items and issues are not in step, once until they are again."""
-    if _told(tx) is None:
-        lines = tuple(line(said) for said in (error.text, error.hint, "Nothing is lost: it is tried again until it goes.") if said)
-        card = Card(state=Mark.NEEDS_YOU, headline=line(Bold(text="Action items and their issues are not in step")), lines=lines)
-        tx.send(Message(key=f"issues/{tx.now:%Y%m%dT%H%M%S}", channel=config.channels.incidents, card=card))
+    lines = tuple(line(said) for said in (error.text, error.hint, "Nothing is lost: it is tried again until it goes.") if said)
+    troubles.tell(tx, "issues", config.channels.incidents, "Action items and their issues are not in step", lines)
 
 
 def _settled(tx: Transaction) -> None:
-    """Says that they are again, if they were not."""
-    told = _told(tx)
-    if told is not None and tx.first(select(ActionRow).where(col(ActionRow.trouble).is_not(None))) is None:
-        tx.send(
-            Message(key=told.key, channel=told.channel, card=Card(state=Mark.DONE, headline=line(Bold(text="Action items and their issues are in step again"))))
-        )
-
-
-def _told(tx: Transaction) -> MessageRow | None:
-    rows = tx.all(select(MessageRow).where(col(MessageRow.key).startswith("issues/", autoescape=True)).order_by(col(MessageRow.created_at).desc()).limit(1))
-    return next((row for row in rows if row.card["state"] == Mark.NEEDS_YOU), None)
+    if tx.first(select(ActionRow).where(col(ActionRow.trouble).is_not(None))) is None:
+        troubles.over(tx, "issues", "Action items and their issues are in step again")

@@ -150,6 +150,8 @@ async def taken_by_our_webhook(place: Place) -> list[Notification]:
 
         async def pager(self, event: Any) -> None: ...
 
+        async def failed(self, sender: str, error: Exception) -> None: ...
+
     async def readiness() -> list[Any]:
         return []
 

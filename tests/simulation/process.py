@@ -95,7 +95,7 @@ class Process:
         self.name, self.life = name, line.life
         self.store = Mortal(engine, line, watcher, luck, odds)
         self.bot = Bot(self.store, config, COMMANDS, _ports(config, line, watcher.patched), AUDIT_KEY, name, managers)
-        self.requests = RequestManager(self.store, config, COMMANDS, Groups(self.store, self.bot.ports.chat, config), self.bot.world)
+        self.requests = RequestManager(self.store, config, COMMANDS, Groups(self.store, self.bot.ports.chat, config), self.bot.world, self.bot.deliveries)
 
 
 def _ports(config: Config, line: Line, patched: Callable[[str, str, Any, Any], None]) -> Ports:

@@ -452,19 +452,22 @@ async def test_a_bot_that_does_not_run_is_wrong(checked: Checked) -> None:
 
 
 LATE = "aiec_outbox_age_seconds 90\naiec_outbox_pending 3\naiec_operations_overdue_seconds 75\naiec_engine_failures 2\n"
+UNTAKEN = "aiec_deliveries_age_seconds 80\naiec_delivery_failures 3\n"
 
 
 async def test_a_bot_that_lags_is_wrong(checked: Checked) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/readyz":
             return httpx.Response(503, json={"ok": False, "parts": [{"part": "engine", "ok": False, "text": "nobody holds the engine lock"}]})
-        return httpx.Response(200, text=LATE)
+        return httpx.Response(200, text=LATE + UNTAKEN)
 
     found = await live(checked.settings(), httpx.MockTransport(answer))
     assert [(one.level, one.text) for one in found] == [
         (Level.WRONG, "engine: nobody holds the engine lock"),
         (Level.WRONG, "the oldest message has waited for 90 s (3 are not sent)"),
         (Level.WRONG, "an operation should have moved 75 s ago"),
+        (Level.WRONG, "what a webhook brought is not taken in for 80 s"),
+        (Level.WARNING, "3 deliveries of webhooks failed by a mistake of aiec since it started"),
         (Level.WARNING, "2 updates failed since it started"),
     ]
 

@@ -32,6 +32,7 @@ class Recorder:
         self.notifications: list[Notification] = []
         self.events: list[PagerEvent] = []
         self.failure: Exception | None = None
+        self.failed_at: list[tuple[str, str]] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -42,6 +43,9 @@ class Recorder:
     async def pager(self, event: PagerEvent) -> None:
         await self._ready()
         self.events.append(event)
+
+    async def failed(self, sender: str, error: Exception) -> None:
+        self.failed_at.append((sender, type(error).__name__))
 
     async def _ready(self) -> None:
         await self.gate.wait()
@@ -150,6 +154,7 @@ async def test_what_goes_wrong_on_our_side_is_asked_for_again(client: httpx.Asyn
     for response in (await client.post(ALERTS, json=notification(), headers=bearer()), await deliver(client, event(), NEW)):
         assert (response.status_code, response.headers["retry-after"]) == (503, "5")
         assert "mistake" not in response.text
+    assert hooks.failed_at == ([("Alertmanager", "RuntimeError"), ("PagerDuty", "RuntimeError")] if isinstance(failure, RuntimeError) else [])
     hooks.failure = None
     assert (await client.post(ALERTS, json=notification(), headers=bearer())).status_code == 200
 
