@@ -4,14 +4,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
+from sqlalchemy import func, insert
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from bot.anchor import beginning
 from bot.core.errors import Invalid
 from bot.core.events import GENESIS, Event, digest, seal
-from bot.store.due import Due
+from bot.store.due import Due, Look
 from bot.store.store import Store
 from bot.store.tables import EventRow, SealRow
 from bot.store.transaction import Transaction
@@ -30,22 +30,24 @@ class Sealer:
         self._store = store
         self._key = key
 
+    def look(self) -> Look:
+        return _UNSEALED.there
+
     async def update(self, now: datetime) -> bool:
         """Seals what is not sealed yet and returns whether there was anything."""
-        if not await self._store.read(_UNSEALED.any):
-            return False
         return await self._store.transaction(self._seal)
 
     def _seal(self, tx: Transaction) -> bool:
-        last = tx.first(select(SealRow).order_by(col(SealRow.sequence).desc()))
-        sequence, previous = (last.sequence, last.seal) if last else (0, GENESIS)
-        rows = _UNSEALED.rows(tx, BATCH)
-        for row in rows:
+        sequence, previous = next(((last.sequence, last.seal) for last in _LATEST.rows(tx, 1)), (0, GENESIS))
+        links = []
+        for row in _UNSEALED.rows(tx, BATCH):
             sequence += 1
             payload = digest(row.payload)
             previous = seal(self._key, previous, sequence, row.at, _event(row), payload)
-            tx.session.add(SealRow(sequence=sequence, event_id=row.id or 0, digest=payload, seal=previous))
-        return bool(rows)
+            links.append({"sequence": sequence, "event_id": row.id, "digest": payload, "seal": previous})
+        if links:
+            tx.session.connection().execute(_SEAL, links)
+        return bool(links)
 
 
 def _without_link(*, late: bool) -> SelectOfScalar[EventRow]:
@@ -56,6 +58,8 @@ def _without_link(*, late: bool) -> SelectOfScalar[EventRow]:
     return select(EventRow).where(col(EventRow.id) <= border if late else col(EventRow.id) > border, missing)
 
 
+_SEAL = insert(SealRow)
+_LATEST = Due(select(SealRow).order_by(col(SealRow.sequence).desc()))
 _UNSEALED = Due(_without_link(late=False).order_by(col(EventRow.id)))
 
 

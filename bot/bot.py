@@ -21,9 +21,10 @@ from bot.deliveries import Deliveries
 from bot.engine import Engine, Manager
 from bot.follows import FollowManager
 from bot.groups import Groups
-from bot.operations import OperationManager
+from bot.operations import OperationManager, active
 from bot.outbox import OutboxManager
 from bot.pipeline import Commands, Door, Lane, RequestManager
+from bot.store.due import Look
 from bot.store.store import Store
 from bot.works import Tasks
 
@@ -129,12 +130,16 @@ class Watcher:
         self._engine = engine
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
+    def look(self) -> Look:
+        watched = frozenset(self._tasks)
+        return lambda tx: active(tx) != watched
+
     async def update(self, now: datetime) -> bool:
         """Opens and closes watches as needed; never asks for another turn."""
-        active = await self._operations.active()
-        for environment in active - self._tasks.keys():
+        wanted = await self._operations.active()
+        for environment in wanted - self._tasks.keys():
             self._tasks[environment] = asyncio.create_task(self._watch(environment), name=f"watch {environment}")
-        for environment in self._tasks.keys() - active:
+        for environment in self._tasks.keys() - wanted:
             self._tasks.pop(environment).cancel()
         return False
 

@@ -18,6 +18,7 @@ from bot.core.follows import AT_ONCE, Batch, Follow, Followed, batch_card, endin
 from bot.core.ports import Chat, Cluster, MessageRef
 from bot.core.request import Actor
 from bot.following import Following
+from bot.store.due import Due, Look
 from bot.store.store import Store
 from bot.store.tables import FollowRow, MessageRow
 from bot.store.transaction import Message, Transaction
@@ -92,6 +93,10 @@ class _Session:
     why: str = ""
 
 
+_FOLLOWED = select(FollowRow).where(col(FollowRow.over).is_(False)).order_by(col(FollowRow.id))
+_OPEN = Due(_FOLLOWED)
+
+
 class FollowManager:
     """Keeps one session for each followed log. What another process has read ends: its lines since then are not known."""
 
@@ -105,14 +110,12 @@ class FollowManager:
         self._holder = uuid.uuid4().hex
         self._sessions: dict[int, _Session] = {}
 
+    def look(self) -> Look:
+        return True if self._sessions else _OPEN.there
+
     async def update(self, now: datetime) -> bool:
         """Takes up what is new, posts what was written, and ends what is over. Returns whether anything was begun, posted or ended."""
-        rows = await self._store.read(
-            lambda tx: [
-                (row.id or 0, row.holder, Follow.model_validate(row.document))
-                for row in tx.all(select(FollowRow).where(col(FollowRow.over).is_(False)).order_by(col(FollowRow.id)))
-            ]
-        )
+        rows = await self._store.read(lambda tx: [(row.id or 0, row.holder, Follow.model_validate(row.document)) for row in tx.all(_FOLLOWED)])
         there = {number for number, _, _ in rows}
         for number in [number for number in self._sessions if number not in there]:
             await self._forget(number)

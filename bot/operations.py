@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam
+from sqlalchemy import select as columns
 from sqlmodel import col, or_, select
 
 from bot.command import Change, Command, Context
@@ -22,7 +23,7 @@ from bot.core.progress import AT_ONCE, LOOK_EVERY, Move, applied, given_up, inte
 from bot.core.request import Request
 from bot.core.steps import SEVERAL, Stamp
 from bot.ledger import FIGURES, Beside, LostLease, launch, store
-from bot.store.due import NOW, Due, free
+from bot.store.due import NOW, Due, Look, free
 from bot.store.store import Store
 from bot.store.tables import OperationRow
 from bot.store.transaction import Transaction
@@ -52,12 +53,15 @@ class OperationManager:
 
     async def active(self) -> frozenset[str]:
         """Returns the environments in which an operation is under way, and which are thus worth watching."""
-        return await self._store.read(lambda tx: frozenset(row.environment for row in tx.all(select(OperationRow).where(_MOVING))))
+        return await self._store.read(active)
+
+    def look(self) -> Look:
+        return True if self._stirred else _DUE.there
 
     async def update(self, now: datetime) -> bool:
         """Moves what is due and returns whether there was anything."""
         stirred, self._stirred = self._stirred, set()
-        claimed = await self._store.transaction(lambda tx: _claim(tx, stirred)) if await self._store.read(lambda tx: _DUE.any(tx, stirred=[*stirred])) else []
+        claimed = await self._store.transaction(lambda tx: _claim(tx, stirred))
         await asyncio.gather(*(self._visit(operation, fence) for operation, fence in claimed))
         return bool(claimed)
 
@@ -171,14 +175,23 @@ def stamp_of(operation: Operation) -> Stamp:
 
 _MOVING = col(OperationRow.state).in_([Phase.RUNNING, Phase.UNDOING])
 _STIRRED = _MOVING & col(OperationRow.environment).in_(bindparam("stirred", expanding=True))
-_DUE = Due(
-    select(OperationRow).where(or_(col(OperationRow.next_at) <= NOW, _STIRRED), free(OperationRow.lease_until)).order_by(col(OperationRow.next_at)),
+_ON_TIME = col(OperationRow.next_at) <= NOW
+_DUE, _DUE_OR_STIRRED = (
+    Due(select(OperationRow).where(when, free(OperationRow.lease_until)).order_by(col(OperationRow.next_at))) for when in (_ON_TIME, or_(_ON_TIME, _STIRRED))
 )
 
 
 def _claim(tx: Transaction, stirred: set[str]) -> list[tuple[Operation, int]]:
     claimed = []
-    for row in _DUE.claim(tx, BATCH, stirred=[*stirred]):
+    for row in _DUE_OR_STIRRED.claim(tx, BATCH, stirred=[*stirred]) if stirred else _DUE.claim(tx, BATCH):
         row.fence, row.lease_until = row.fence + 1, tx.now + LEASE
         claimed.append((Operation.model_validate(row.document), tx.save(row).fence))
     return claimed
+
+
+_UNDER_WAY = columns(col(OperationRow.environment)).where(_MOVING).distinct()
+
+
+def active(tx: Transaction) -> frozenset[str]:
+    """Returns the environments in which an operation is under way."""
+    return frozenset(tx.session.connection().execute(_UNDER_WAY).scalars())

@@ -15,7 +15,7 @@ from bot.core.errors import AiecError, Invalid, NotFound, Refused, Throttled
 from bot.core.events import Event
 from bot.core.ports import Chat, Mailer, MessageRef
 from bot.destinations import Destination, addresses_of, destination, look_again
-from bot.store.due import NOW, Due, free
+from bot.store.due import NOW, Due, Look, free
 from bot.store.store import Store
 from bot.store.tables import MessageRow
 from bot.store.transaction import EDIT_AT_MOST_EVERY, Transaction
@@ -61,10 +61,11 @@ class OutboxManager:
         self._mailer = mailer
         self._trouble = ""
 
+    def look(self) -> Look:
+        return _DUE.there
+
     async def update(self, now: datetime) -> bool:
         """Sends what is due, in order within a channel, and returns whether there was anything."""
-        if not await self._store.read(_DUE.any):
-            return False
         claimed = await self._store.transaction(_claim)
         for private in (False, True):  # private answers link to public messages, which must stand first
             channels: dict[str, list[MessageRow]] = defaultdict(list)

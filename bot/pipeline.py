@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import bindparam, or_
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from bot.command import Bookkeeping, Change, Command, Context, Read, environment_of
@@ -29,7 +30,7 @@ from bot.core.request import Actor, Origin, Request
 from bot.deliveries import Deliveries, again_at
 from bot.groups import Groups
 from bot.ledger import create
-from bot.store.due import Due, free
+from bot.store.due import Due, Look, free
 from bot.store.store import NoDatabase, Store
 from bot.store.tables import RequestRow
 from bot.store.transaction import Message, Transaction
@@ -121,10 +122,12 @@ def choices(config: Config, commands: Commands) -> Choices:
     }
 
 
+_KNOWN = Due(select(RequestRow).where(RequestRow.key == bindparam("key")))
+
+
 def insert(tx: Transaction, request: Request, lane: Lane) -> int:
     """Stores a request in somebody's transaction: what wants it and the request are saved together or not at all. The same key again is the same request."""
-    known = tx.first(select(RequestRow).where(RequestRow.key == request.key))
-    if known is not None:
+    for known in _KNOWN.rows(tx, 1, key=request.key):
         return known.number
     row = tx.save(RequestRow(key=request.key, received_at=tx.now, lane=lane, document=request.model_dump(mode="json")))
     # What a machine sent has events of its own, one for each thing that became of it.
@@ -165,7 +168,7 @@ class RequestManager:
     def __init__(
         self, store: Store, config: Config, commands: Commands, groups: Groups, world: Callable[[], World], deliveries: Deliveries, *lanes: Lane
     ) -> None:
-        self._lanes = lanes or tuple(Lane)
+        self._open = _open(*(lanes or Lane))
         self.name = f"requests: {lanes[0]}" if len(lanes) == 1 else self.name
         self._store = store
         self._config = config
@@ -176,16 +179,20 @@ class RequestManager:
         self._choices = choices(config, commands)
         self._interrupted: dict[int, datetime] = {}
 
+    def look(self) -> Look:
+        return True if self._again(self._store.clock.now()) else self._open.there
+
     async def update(self, now: datetime) -> bool:
         """Answers what has been stored and returns whether there was anything."""
-        again = [number for number, at in self._interrupted.items() if at <= now]
-        if not await self._store.read(lambda tx: _OPEN.any(tx, lanes=self._lanes, interrupted=again)):
-            return False
-        claimed = await self._store.transaction(lambda tx: _claim(tx, self._lanes, again))
+        again = self._again(now)
+        claimed = await self._store.transaction(lambda tx: _claim(tx, self._open, again))
         for number in again:
             self._interrupted.pop(number, None)
         await asyncio.gather(*(self._take(number, request, received) for number, request, received in claimed))
         return bool(claimed)
+
+    def _again(self, now: datetime) -> list[int]:
+        return [number for number, at in self._interrupted.items() if at <= now]
 
     async def _take(self, number: int, request: Request, received: datetime) -> None:
         """Answers a request. Where our own database fails meanwhile it has no answer, for it was acknowledged, and whoever sent it sends nothing more."""
@@ -310,20 +317,17 @@ def error_card(error: AiecError) -> Card:
     return Card(headline=line(error.text), lines=(line(error.hint),) if error.hint else ())
 
 
-_OPEN = Due(
-    select(RequestRow)
-    .where(
-        RequestRow.state == "received",
-        col(RequestRow.lane).in_(bindparam("lanes", expanding=True)),
-        or_(free(RequestRow.lease_until), col(RequestRow.id).in_(bindparam("interrupted", expanding=True))),
-    )
-    .order_by(col(RequestRow.id))
-)
+@cache
+def _open(*lanes: Lane) -> Due[RequestRow]:
+    theirs = (RequestRow.state == "received", col(RequestRow.lane).in_(lanes), free(RequestRow.lease_until))
+    return Due(select(RequestRow).where(*theirs).order_by(col(RequestRow.id)))
 
 
-def _claim(tx: Transaction, lanes: Sequence[Lane], interrupted: Sequence[int]) -> list[tuple[int, Request, datetime]]:
+def _claim(tx: Transaction, waiting: Due[RequestRow], interrupted: Sequence[int]) -> list[tuple[int, Request, datetime]]:
+    again = (tx.get(RequestRow, number, lock=True) for number in interrupted)
+    rows = {row.number: row for row in (*again, *waiting.claim(tx, BATCH)) if row is not None and row.state == "received"}
     claimed = []
-    for row in _OPEN.claim(tx, BATCH, lanes=lanes, interrupted=interrupted):
+    for row in rows.values():
         row.lease_until = tx.now + LEASE
         tx.save(row)
         claimed.append((row.number, Request.model_validate(row.document), row.received_at))

@@ -4,16 +4,18 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy import and_, or_
 from sqlmodel import col, select
 
 from bot.core.alerting import Alerting
 from bot.core.alerts import OURS, Alert, Notification
 from bot.core.config import Config
 from bot.core.errors import AiecError
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import AlertGroupRow, AlertRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Transaction
+from escalation import schedule
 from escalation.intake import end, receive, recount, still_there
 
 BATCH = 100
@@ -37,6 +39,9 @@ class AlertManager:
         self._store, self._config, self._alerting = store, config, alerting
         self._trouble = ""
 
+    def look(self) -> Look:
+        return _WAITING.there if self._alerting is None else or_(_WAITING.there, _CUT_SHORT.there, and_(_FIRING.there, ~_LATER.there))
+
     async def update(self, now: datetime) -> bool:
         """Looks at what is due and returns whether there was anything."""
         waiting, groups, lost = await self._store.read(lambda tx: (_WAITING.any(tx), self._groups(tx), self._lost(tx)))
@@ -56,10 +61,7 @@ class AlertManager:
 
     def _lost(self, tx: Transaction) -> bool:
         """Whether it is time to ask what still fires: only while something does."""
-        if self._alerting is None or not _FIRING.any(tx):
-            return False
-        schedule = tx.get(ScheduleRow, SCHEDULE)
-        return schedule is None or schedule.next_at <= tx.now
+        return self._alerting is not None and _FIRING.any(tx) and not _LATER.any(tx)
 
     def _groups(self, tx: Transaction) -> Sequence[AlertGroupRow]:
         return _CUT_SHORT.rows(tx, BATCH) if _CUT_SHORT.any(tx) else ()
@@ -121,3 +123,4 @@ class AlertManager:
 _FIRING = Due(select(AlertRow).where(AlertRow.status == "firing"))
 _WAITING = Due(select(AlertRow).where(AlertRow.status == "firing", col(AlertRow.next_at) <= NOW).order_by(col(AlertRow.next_at)))
 _CUT_SHORT = Due(select(AlertGroupRow).where(col(AlertGroupRow.next_at) <= NOW))
+_LATER = schedule.later(SCHEDULE)

@@ -1,16 +1,18 @@
 """The manager of backups that take themselves: when each is due, and that one which fails or is missed becomes an alert."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cronsim import CronSim
+from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from bot.core.config import Config
 from bot.core.operation import Phase
 from bot.core.request import Actor, Origin, Request
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import ScheduleRow
 from bot.store.store import Store
 from bot.store.tables import OperationRow, RequestRow
@@ -56,6 +58,10 @@ class BackupManager:
         self._jobs = jobs(config)
         self._told: dict[str, tuple[str, str]] = {}
 
+    def look(self) -> Look:
+        told = dict(self._told)
+        return lambda tx: any(not _LATER.any(tx, name=_schedule(job)) or _news(tx, job, told) is not None for job in self._jobs)
+
     async def update(self, now: datetime) -> bool:
         """Asks for what is due, and says what became of it."""
         moved = False
@@ -65,7 +71,7 @@ class BackupManager:
 
     async def _due(self, job: Job, now: datetime) -> bool:
         """The first time it only learns when that is. One that was missed is done once, late."""
-        name = f"backup {job.name}"
+        name = _schedule(job)
         row = await self._store.read(lambda tx: tx.get(ScheduleRow, name))
         if row is not None and row.next_at > now:
             return False
@@ -78,22 +84,36 @@ class BackupManager:
 
     async def _look(self, job: Job) -> bool:
         """Tells once how the last one went."""
-        key, trouble = await self._store.read(lambda tx: _went(tx, job))
-        if trouble is None or self._told.get(job.name) == (key, trouble):
+        news = await self._store.read(lambda tx: _news(tx, job, self._told))
+        if news is None:
             return False
-        await self._store.transaction(lambda tx: _tell(tx, self._config, job, trouble))
-        self._told[job.name] = (key, trouble)
+        await self._store.transaction(lambda tx: _tell(tx, self._config, job, news[1]))
+        self._told[job.name] = news
         return True
+
+
+_LATER = Due(select(ScheduleRow).where(ScheduleRow.name == bindparam("name"), col(ScheduleRow.next_at) > NOW))
+_MINE = Due(select(RequestRow).where(col(RequestRow.key) > bindparam("first"), col(RequestRow.key) < bindparam("last")).order_by(col(RequestRow.key).desc()))
+"""The requests whose keys are between these two, the latest first."""
+
+
+def _schedule(job: Job) -> str:
+    return f"backup {job.name}"
 
 
 def _key(job: Job, due: datetime) -> str:
     return f"schedule:{job.name}:{due.astimezone(UTC):%Y-%m-%dT%H:%M}"
 
 
+def _news(tx: Transaction, job: Job, told: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """Returns the key of the last request and what is wrong with it, when that is known and was not told."""
+    key, trouble = _went(tx, job)
+    return (key, trouble) if trouble is not None and told.get(job.name) != (key, trouble) else None
+
+
 def _went(tx: Transaction, job: Job) -> tuple[str, str | None]:
     """Returns the key of the last request, and what is wrong with it: nothing (empty), or None while that is not known."""
-    mine = col(RequestRow.key).startswith(f"schedule:{job.name}:")
-    row = tx.first(select(RequestRow).where(mine).order_by(col(RequestRow.id).desc()))
+    row = next(iter(_MINE.rows(tx, 1, first=f"schedule:{job.name}:", last=f"schedule:{job.name};")), None)
     if row is None or row.state == "received":
         return "", None
     due = datetime.fromisoformat(row.key.removeprefix(f"schedule:{job.name}:")).replace(tzinfo=UTC)

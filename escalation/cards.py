@@ -8,7 +8,7 @@ from bot.core.card import Bold, Card, Ref, State, line
 from bot.core.config import Config
 from bot.core.incident_name import incident_key, summary_key
 from bot.destinations import address, mail, slack_of
-from bot.store.due import Due
+from bot.store.due import Due, Look
 from bot.store.incident_tables import IncidentRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -32,11 +32,12 @@ class CardManager:
         self._store = store
         self._config = config
 
+    def look(self) -> Look:
+        return _STALE.there
+
     async def update(self, now: datetime) -> bool:
         """Draws some of the incidents that have changed since they were drawn, and returns whether there were any."""
-        if not await self._store.read(_STALE.any):
-            return False
-        return bool(await self._store.transaction(self._draw))
+        return await self._store.transaction(self._draw) > 0
 
     def _draw(self, tx: Transaction) -> int:
         rows = _STALE.claim(tx, BATCH)

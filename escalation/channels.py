@@ -11,7 +11,7 @@ from bot.core.errors import AiecError, Conflict, Forbidden, Invalid, Refused, Th
 from bot.core.events import Event
 from bot.core.rooms import RoomInfo, Rooms
 from bot.destinations import address
-from bot.store.due import NOW, Due, free
+from bot.store.due import NOW, Due, Look, free
 from bot.store.incident_tables import ChannelRow, EscalationRow, IncidentRow
 from bot.store.store import Store
 from bot.store.tables import MessageRow
@@ -52,10 +52,11 @@ class ChannelManager:
         self._rooms = rooms
         self._wait_until: datetime | None = None
 
+    def look(self) -> Look:
+        return False if self._waits(self._store.clock.now()) else _DUE.there
+
     async def update(self, now: datetime) -> bool:
         """Makes, describes, fills or archives some channels, and returns whether there were any."""
-        if self._waits(now) or not await self._store.read(_DUE.any):
-            return False
         claimed = await self._store.transaction(_claim)
         for row in claimed:
             tried = Try(row.slack, row.name, [*row.invited], dict(row.refused), again=self._wait_until) if self._waits(now) else await self._try(row)

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from bot.core.card import Bold, Card, line
 from bot.core.config import Config
+from bot.store.due import Look
 from bot.store.incident_tables import AlertRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -29,10 +30,11 @@ class DigestManager:
     def __init__(self, store: Store, config: Config) -> None:
         self._store, self._config = store, config
 
+    def look(self) -> Look:
+        return ~_LATER.there
+
     async def update(self, now: datetime) -> bool:
         """Says the digest when it is time; the first time it only learns when that is."""
-        if await self._store.read(_LATER.any):
-            return False
         await self._store.transaction(self._say)
         return True
 

@@ -12,7 +12,7 @@ from bot.core.incident_name import incident_key, summary_key
 from bot.core.ports import World
 from bot.core.text import cut
 from bot.destinations import address
-from bot.store.due import Due
+from bot.store.due import Due, Look
 from bot.store.incident_tables import EvidenceRow, IncidentRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -36,10 +36,11 @@ class EvidenceManager:
         self._config = config
         self._world = world
 
+    def look(self) -> Look:
+        return _FRESH.there
+
     async def update(self, now: datetime) -> bool:
         """Looks at production for some of the incidents that were opened since, and returns whether there were any."""
-        if not await self._store.read(_FRESH.any):
-            return False
         rows = await self._store.read(lambda tx: [Incident.model_validate(row.document) for row in _FRESH.rows(tx, BATCH)])
         found = await asyncio.gather(*(self._look(incident) for incident in rows))
         for incident, gathered in zip(rows, found, strict=True):

@@ -16,6 +16,7 @@ from bot.core.events import Event
 from bot.core.operation import Phase
 from bot.core.request import Actor
 from bot.store import log
+from bot.store.due import Look
 from bot.store.incident_tables import DutyRow, MaintenanceRow, SilenceRow
 from bot.store.runbook_tables import RunRow
 from bot.store.store import Store
@@ -66,10 +67,11 @@ class HandoverManager:
         self._store, self._config, self._pager = store, config, pager
         self._looked: datetime | None = None
 
+    def look(self) -> Look:
+        return self._looked is None or not timedelta() <= self._store.clock.now() - self._looked < LOOK_EVERY
+
     async def update(self, now: datetime) -> bool:
-        """Looks once a minute who is on call, and tells whoever has come; returns whether anything changed."""
-        if self._looked is not None and timedelta() <= now - self._looked < LOOK_EVERY:
-            return False
+        """Sees who is on call, and tells whoever has come; returns whether anything changed."""
         changed = await self._store.read(lambda tx: bool(changes(tx, self._config, pager=self._pager)))
         if changed:
             await self._store.transaction(self._hand_over)

@@ -15,7 +15,7 @@ from bot.core.errors import AiecError
 from bot.core.events import Event
 from bot.core.pager import Pager
 from bot.destinations import mail
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import AlertRow, MaintenanceRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -97,10 +97,11 @@ class MaintenanceManager:
     def __init__(self, store: Store, config: Config, pager: Pager | None) -> None:
         self._store, self._config, self._pager = store, config, pager
 
+    def look(self) -> Look:
+        return _DUE.there
+
     async def update(self, now: datetime) -> bool:
         """Moves what is due and returns whether there was anything."""
-        if not await self._store.read(_DUE.any):
-            return False
         rows = await self._store.read(lambda tx: _DUE.rows(tx, BATCH))
         for row in rows:
             window, trouble = await self._window(row, now)

@@ -16,7 +16,7 @@ from sqlmodel import SQLModel, col, select
 
 from bot.core.card import Bold, Card, State, line
 from bot.core.config import Config
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, Look, after, moments
 from bot.store.incident_tables import EscalationRow, PageRow
 from bot.store.store import Store
 from bot.store.tables import EventRow
@@ -55,10 +55,11 @@ class EscalationManager:
         self._store = store
         self._config = config
 
+    def look(self) -> Look:
+        return _DUE.there
+
     async def update(self, now: datetime) -> bool:
         """Takes the next step of a batch of escalations, the longest overdue first, and returns whether there was any."""
-        if not await self._store.read(lambda tx: _DUE.any(tx, unmanned=tx.now + UNMANNED_AGAIN_AFTER)):
-            return False
         return await self._store.transaction(lambda tx: serve(tx, self._config)) > 0
 
 
@@ -82,9 +83,9 @@ def serve(tx: Transaction, config: Config, limit: int = BATCH) -> int:
 _ROW = EscalationRow
 _BACK = or_(
     and_(col(_ROW.paged_at).is_not(None), col(_ROW.paged_at) > NOW, col(_ROW.next_at).is_not(None)),
-    and_(col(_ROW.paged_at).is_(None), col(_ROW.next_at) > bindparam("unmanned")),
+    and_(col(_ROW.paged_at).is_(None), col(_ROW.next_at) > after(UNMANNED_AGAIN_AFTER)),
 )
-"""The clock was set back; `unmanned` is when whoever found nobody on call just now looks again."""
+"""The clock was set back: even whoever found nobody on call just now looks again before that."""
 _TIME = or_(col(_ROW.next_at) <= NOW, _BACK)
 """The same rule as `ladder.due`."""
 _DUE = Due(select(_ROW).where(_TIME))
@@ -95,7 +96,7 @@ _STANDING = columns(*_WANTED).where(_TIME).order_by(col(_ROW.next_at)).limit(bin
 def _standing(tx: Transaction, limit: int) -> Mapping[Place, list[int]]:
     """Returns the incidents that are due, by where they stand; nobody else can take them until the commit."""
     found: dict[Place, list[int]] = defaultdict(list)
-    given = {"now": tx.now, "unmanned": tx.now + UNMANNED_AGAIN_AFTER, "limit": limit}
+    given = {**moments(tx.now), "limit": limit}
     for incident, policy, level, rounds, asked, paged_at in tx.session.execute(_STANDING, given):
         found[Place(policy, level, rounds, tuple(asked), paged_at is not None, paged_at is not None and paged_at > tx.now)].append(incident)
     return found

@@ -13,7 +13,7 @@ from bot.core.card import Action, Bold, Card, Channel, Line, Person, Span, State
 from bot.core.config import Config
 from bot.core.text import duration
 from bot.destinations import address
-from bot.store.due import Due
+from bot.store.due import Due, Look
 from bot.store.incident_tables import ChannelRow, EscalationRow, IncidentRow
 from bot.store.store import Store
 from bot.store.tables import EventRow
@@ -52,10 +52,11 @@ class NoticeManager:
         self._store = store
         self._config = config
 
+    def look(self) -> Look:
+        return _STALE.there
+
     async def update(self, now: datetime) -> bool:
         """Writes what is out of date, a batch at a time, and returns whether there was anything."""
-        if not await self._store.read(_STALE.any):
-            return False
 
         def write(tx: Transaction) -> None:
             for row in _STALE.claim(tx, BATCH):

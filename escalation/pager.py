@@ -15,7 +15,7 @@ from sqlmodel import col, select
 from bot.core.config import Config
 from bot.core.errors import AiecError, Conflict, Forbidden, Invalid, NotFound, Throttled, Unauthenticated
 from bot.core.pager import Page, Pager, PagerIncident
-from bot.store.due import NOW, Due, free
+from bot.store.due import NOW, Due, Look, free
 from bot.store.incident_tables import PageRow
 from bot.store.store import Store
 from bot.store.transaction import Transaction
@@ -41,10 +41,11 @@ class PageManager:
         self._config = config
         self._pager = pager
 
+    def look(self) -> Look:
+        return _DUE.there
+
     async def update(self, now: datetime) -> bool:
         """Sends what is due, what nobody was paged for yet first, and returns whether there was anything."""
-        if not await self._store.read(_DUE.any):
-            return False
         claimed = await self._store.transaction(_claim)
         await asyncio.gather(*(self._serve(row) for row in claimed))
         return bool(claimed)

@@ -9,6 +9,7 @@ from sqlmodel import select
 from bot.core.config import Config
 from bot.core.errors import AiecError
 from bot.core.pager import Pager, PagerIncident
+from bot.store.due import Look
 from bot.store.incident_tables import PageRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Transaction
@@ -22,6 +23,8 @@ MARGIN = timedelta(minutes=10)
 
 log = logging.getLogger("aiec.reconciler")
 
+_LATER = schedule.later(schedule.RECONCILE, OTHERWISE)
+
 
 class ReconcileManager:
     name = "reconciler"
@@ -33,10 +36,11 @@ class ReconcileManager:
         self._pager = pager
         self._trouble = ""
 
+    def look(self) -> Look:
+        return ~_LATER.there
+
     async def update(self, now: datetime) -> bool:
-        """Asks when it is time, and returns whether that changed anything."""
-        if not await self._store.read(lambda tx: schedule.due(tx, schedule.RECONCILE, OTHERWISE)):
-            return False
+        """Asks, and returns whether that changed anything."""
         since = await self._store.read(lambda tx: _since(tx, now))
         asked_at = self._store.clock.now()
         try:

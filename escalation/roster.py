@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import or_
+
 from bot.core.card import Bold, Card, Line, State, Time, line
 from bot.core.config import Config
 from bot.core.errors import AiecError
 from bot.core.events import Event
 from bot.core.pager import Pager, Shift
+from bot.store.due import Look
 from bot.store.incident_tables import OnCallRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -26,6 +29,10 @@ AHEAD = timedelta(days=7)
 log = logging.getLogger("aiec.oncall")
 
 
+_ASKED = schedule.later(schedule.ON_CALL, REFRESH_EVERY)
+_LOOKED = schedule.later(schedule.LOOK_AHEAD, timedelta(days=1))
+
+
 class RosterManager:
     name = "oncall"
     patience = timedelta(seconds=30)
@@ -34,17 +41,24 @@ class RosterManager:
         self._store = store
         self._config = config
         self._pager = pager
+        self._policy = oncall.mirrored(config)
+        self._asks = pager is not None and self._policy is not None
         self._trouble = ""
 
+    def look(self) -> Look:
+        return or_(~_ASKED.there, ~_LOOKED.there) if self._asks else ~_LOOKED.there
+
     async def update(self, now: datetime) -> bool:
-        """Asks PagerDuty, and looks ahead, when it is time; returns whether it was."""
-        refresh, look = await self._store.read(_due)
-        policy = oncall.mirrored(self._config)
-        if refresh and self._pager is not None and policy is not None:
-            await self._refresh(self._pager, policy)
-        if look:
+        """Asks PagerDuty, and looks ahead, when it is time; returns whether it looked ahead."""
+        refresh, ahead = await self._store.read(self._due)
+        if refresh and self._pager is not None and self._policy is not None:
+            await self._refresh(self._pager, self._policy)
+        if ahead:
             await self._store.transaction(lambda tx: look_ahead(tx, self._config))
-        return look
+        return ahead
+
+    def _due(self, tx: Transaction) -> tuple[bool, bool]:
+        return self._asks and not _ASKED.any(tx), not _LOOKED.any(tx)
 
     async def _refresh(self, pager: Pager, policy: str) -> None:
         now = self._store.clock.now()
@@ -64,10 +78,6 @@ class RosterManager:
         elif self._trouble and not text:
             log.info("PagerDuty says again who is on call")
         self._trouble = text
-
-
-def _due(tx: Transaction) -> tuple[bool, bool]:
-    return schedule.due(tx, schedule.ON_CALL, REFRESH_EVERY), schedule.due(tx, schedule.LOOK_AHEAD, timedelta(days=1))
 
 
 def _keep(tx: Transaction, policy: str, shifts: Sequence[Shift]) -> None:

@@ -2,10 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam
 from sqlmodel import col, select
 
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, after
 from bot.store.incident_tables import ScheduleRow
 from bot.store.transaction import Transaction
 
@@ -14,19 +13,11 @@ ON_CALL = "oncall"
 LOOK_AHEAD = "lookahead"
 
 
-def due(tx: Transaction, name: str, every: timedelta) -> bool:
-    """Returns whether it is time. What was never done is due; what is due later than in one period is from before the clock was set back."""
-    return not _LATER.any(tx, name=name, at_most=tx.now + every)
-
-
-_LATER = Due(
-    select(ScheduleRow).where(ScheduleRow.name == bindparam("name"), col(ScheduleRow.next_at) > NOW, col(ScheduleRow.next_at) <= bindparam("at_most")),
-)
-
-
-def later(name: str) -> Due[ScheduleRow]:
-    """Returns what finds the thing of this name while it is not due: for what is done at moments of its own, and not every so often."""
-    return Due(select(ScheduleRow).where(ScheduleRow.name == name, col(ScheduleRow.next_at) > NOW))
+def later(name: str, every: timedelta | None = None) -> Due[ScheduleRow]:
+    """Returns what finds the thing of this name while it is not due. What was never done is due; of what is done so often, also what is due later than in one
+    period: that is from before the clock was set back."""
+    waiting = (ScheduleRow.name == name, col(ScheduleRow.next_at) > NOW)
+    return Due(select(ScheduleRow).where(*waiting, col(ScheduleRow.next_at) <= after(every)) if every is not None else select(ScheduleRow).where(*waiting))
 
 
 def done(tx: Transaction, name: str, next_at: datetime) -> None:

@@ -10,7 +10,7 @@ from bot.core.card import Action, Bold, Card, Line, Person, State, Time, line
 from bot.core.config import Config
 from bot.core.errors import AiecError, Invalid, NotFound, Throttled
 from bot.core.events import Event
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import SilenceRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -56,10 +56,11 @@ class SilenceManager:
     def __init__(self, store: Store, config: Config, alerting: Alerting) -> None:
         self._store, self._config, self._alerting = store, config, alerting
 
+    def look(self) -> Look:
+        return _DUE.there
+
     async def update(self, now: datetime) -> bool:
         """Makes and ends what is due, and returns whether there was anything."""
-        if not await self._store.read(_DUE.any):
-            return False
         rows = await self._store.read(lambda tx: _DUE.rows(tx, BATCH))
         for row in rows:
             await self._move(row)

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from bot.core.card import Action, Bold, Card, Line, Person, State, Time, line
 from bot.core.config import Config
 from bot.core.text import duration
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import ChannelRow, IncidentRow
 from bot.store.store import Store
 from bot.store.tables import EventRow, MessageRow
@@ -84,10 +84,11 @@ class IncidentManager:
         self._store = store
         self._config = config
 
+    def look(self) -> Look:
+        return _DUE.there
+
     async def update(self, now: datetime) -> bool:
         """Looks at the incidents that are due, and returns whether there was any."""
-        if not await self._store.read(_DUE.any):
-            return False
 
         def work(tx: Transaction) -> None:
             for row in _DUE.claim(tx, BATCH):

@@ -15,7 +15,7 @@ from bot.core.config import Config
 from bot.core.errors import AiecError
 from bot.core.ports import Metrics, World
 from bot.core.text import plain
-from bot.store.due import Due
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import AlertRow, IncidentRow
 from bot.store.runbook_tables import RunRow
 from bot.store.store import Store
@@ -48,7 +48,9 @@ class _Facts:
     reading: Reading | None = None
 
 
-_RUNNING = Due(select(RunRow).where(RunRow.state == State.RUNNING))
+_RUNNING = select(RunRow).where(RunRow.state == State.RUNNING).order_by(col(RunRow.id))
+_OVER = col(RunRow.incident).in_(select(IncidentRow.id).where(col(IncidentRow.state).in_(OVER)))
+_STIRRED = Due(_RUNNING.where(or_(col(RunRow.next_at) <= NOW, col(RunRow.request).is_not(None), _OVER)))
 _UNMATCHED = Due(select(IncidentRow).where(col(IncidentRow.matched).is_(None)).order_by(col(IncidentRow.id)))
 
 
@@ -61,9 +63,15 @@ class RunbookManager:
         self._shelves = Shelves()
         self._seen: Library | None = None
 
+    def look(self) -> Look:
+        return True if self._library() is not self._seen else or_(_UNMATCHED.there, _STIRRED.there)
+
+    def _library(self) -> Library:
+        return self._shelves.library(self._world().shelf, self._config, self._commands)
+
     async def update(self, now: datetime) -> bool:
         """Moves the runs that something has happened to by one step, and returns whether there were any."""
-        library = self._shelves.library(self._world().shelf, self._config, self._commands)
+        library = self._library()
         new = library is not self._seen
         if new:
             self._warn(library)
@@ -208,12 +216,7 @@ def _shown(run: Run, facts: _Facts) -> bool:
 
 def _due(tx: Transaction, *, everything: bool) -> list[int]:
     """Returns the runs that may have something to do. `everything`: the files have changed, which any of them may have to say."""
-    if not _RUNNING.any(tx):
-        return []
-    over = col(RunRow.incident).in_(select(IncidentRow.id).where(col(IncidentRow.state).in_(OVER)))
-    due = or_(col(RunRow.next_at) <= tx.now, col(RunRow.request).is_not(None), over)
-    query = select(RunRow).where(RunRow.state == State.RUNNING).order_by(col(RunRow.id))
-    return [row.number for row in tx.all(query if everything else query.where(due))]
+    return [row.number for row in (tx.all(_RUNNING) if everything else _STIRRED.rows(tx, WIDE))]
 
 
 def _labels(tx: Transaction, row: IncidentRow) -> tuple[list[dict[str, str]], list[str]]:

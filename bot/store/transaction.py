@@ -3,10 +3,12 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, select
-from sqlmodel import Session, SQLModel
+from sqlalchemy import ARRAY, ColumnElement, any_, bindparam, func, insert, inspect
+from sqlalchemy import select as columns
+from sqlmodel import Session, SQLModel, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from bot.core.card import Card
@@ -33,6 +35,17 @@ class Message(Frozen):
     response_url: str | None = None
 
 
+@cache
+def _by_key(table: type[Row], lock: bool) -> SelectOfScalar[Row]:
+    """The query for a row by its key, which costs more to make than to ask."""
+    query = select(table).where(inspect(table).primary_key[0] == bindparam("key"))
+    return query.with_for_update() if lock else query
+
+
+_RECORD = insert(EventRow)
+"""Without an object for each: nothing in a transaction is done as often."""
+
+
 class Transaction:
     """One unit of work. `now` is the same moment for all of it."""
 
@@ -42,7 +55,12 @@ class Transaction:
 
     def get(self, table: type[Row], key: object, *, lock: bool = False) -> Row | None:
         """Returns the row with this primary key; `lock` holds it until the commit (PostgreSQL; SQLite has one writer anyway)."""
-        return self.session.get(table, key, with_for_update=True if lock else None)
+        if isinstance(key, tuple):
+            return self.session.get(table, key, with_for_update=True if lock else None)
+        known: Row | None = self.session.identity_map.get(inspect(table).identity_key_from_primary_key((key,)))
+        if known is None:
+            return self.session.exec(_by_key(table, lock), params={"key": key}).one_or_none()
+        return self.session.get(table, key, with_for_update=True) if lock else known
 
     def all(self, query: SelectOfScalar[Row]) -> Sequence[Row]:
         return self.session.exec(query).all()
@@ -61,11 +79,12 @@ class Transaction:
 
     def record(self, event: Event) -> None:
         """Appends to the event log."""
-        self.session.add(EventRow(at=self.now, kind=event.kind, subject=event.subject, actor=event.actor, payload=event.data))
+        row = {"at": self.now, "kind": event.kind, "subject": event.subject, "actor": event.actor, "payload": event.data}
+        self.session.connection().execute(_RECORD, row)
 
     def send(self, message: Message) -> None:
         """Queues a message, or its newer content. A card equal to the one that already stands there is no work."""
-        row = self.session.get(MessageRow, message.key, with_for_update=True)
+        row = self.get(MessageRow, message.key, lock=True)
         card = message.card.model_dump(mode="json")
         if row is None:
             row = MessageRow(created_at=self.now, next_at=self.now, **{**message.model_dump(exclude={"card"}), "card": card})
@@ -77,7 +96,7 @@ class Transaction:
     def among(self, column: Any, values: Sequence[int] | Sequence[str]) -> ColumnElement[bool]:
         """Returns the condition that a column is one of these, of which there may be thousands: they are one parameter, not thousands."""
         if self.session.get_bind().dialect.name == "sqlite":
-            return column.in_(select(func.json_each(json.dumps([*values])).table_valued("value").c.value))  # type: ignore[no-any-return]
+            return column.in_(columns(func.json_each(json.dumps([*values])).table_valued("value").c.value))  # type: ignore[no-any-return]
         return column == any_(bindparam(None, [*values], type_=ARRAY(column.type)))  # type: ignore[no-any-return]
 
 

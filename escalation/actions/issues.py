@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from bot import troubles
 from bot.core.card import line
@@ -16,7 +16,7 @@ from bot.core.config import Config
 from bot.core.errors import AiecError, Throttled, Unavailable
 from bot.core.issues import Issue, Issues
 from bot.store.action_tables import ActionRow
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import IncidentRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Transaction
@@ -105,6 +105,9 @@ class IssueManager:
 
     def __init__(self, store: Store, config: Config, issues: Issues) -> None:
         self._store, self._config, self._issues = store, config, issues
+
+    def look(self) -> Look:
+        return or_(_DUE.there, ~_LATER.there)
 
     async def update(self, now: datetime) -> bool:
         """Brings issues into step that are not, asks now and then what was closed there, and returns whether there was anything to do there."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cronsim import CronSim
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from bot.core.card import line
 from bot.core.config import Config
@@ -12,7 +12,7 @@ from bot.core.events import Event
 from bot.core.request import Actor
 from bot.destinations import slack_of
 from bot.store.action_tables import ActionRow
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import IncidentRow, ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -37,6 +37,9 @@ class ActionManager:
 
     def __init__(self, store: Store, config: Config) -> None:
         self._store, self._config = store, config
+
+    def look(self) -> Look:
+        return or_(_DUE.there, ~_LATER.there) if self._config.postmortem is not None else _DUE.there
 
     async def update(self, now: datetime) -> bool:
         """Reminds of what is due, says the digest when it is time, and returns whether somebody was reminded."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from bot.core.card import Attachment, Card, Line, Ref, line
 from bot.core.chart import Chart, Mark
@@ -13,7 +13,7 @@ from bot.core.figures import BEFORE, drawn, figures_of
 from bot.core.incident_name import incident_key
 from bot.core.ports import World
 from bot.destinations import address, slack_of
-from bot.store.due import NOW, Due
+from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import ChannelRow, IncidentRow
 from bot.store.postmortem_tables import PostmortemRow
 from bot.store.store import Store
@@ -43,10 +43,11 @@ class PostmortemManager:
         self._config = config
         self._world = world
 
+    def look(self) -> Look:
+        return or_(_STALE.there, _REMIND.there)
+
     async def update(self, now: datetime) -> bool:
         """Drafts what is out of date and sends the reminders that are due, a batch of each, and returns whether there was anything."""
-        if not await self._store.read(lambda tx: _STALE.any(tx) or _REMIND.any(tx)):
-            return False
         for number in await self._store.read(lambda tx: [row.incident for row in _STALE.rows(tx, BATCH)]):
             made = await self._store.read(lambda tx, number=number: _drafted(tx, number))  # type: ignore[misc]
             before = await self._store.read(lambda tx, number=number: _known(tx, number))  # type: ignore[misc]

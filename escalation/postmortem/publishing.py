@@ -9,7 +9,7 @@ from bot.core.config import Config
 from bot.core.errors import AiecError, Throttled
 from bot.core.events import Event
 from bot.core.library import Library, Text
-from bot.store.due import NOW, Due, free
+from bot.store.due import NOW, Due, Look, free
 from bot.store.incident_tables import IncidentRow
 from bot.store.postmortem_tables import PostmortemRow
 from bot.store.store import Store
@@ -37,10 +37,11 @@ class PublishManager:
         self._config = config
         self._libraries = libraries
 
+    def look(self) -> Look:
+        return _DUE.there
+
     async def update(self, now: datetime) -> bool:
         """Brings some of those that are due to their places, and returns whether there were any."""
-        if not await self._store.read(_DUE.any):
-            return False
         for number, edition in await self._store.transaction(_claim):
             text, places = await self._store.read(lambda tx, number=number: _made(tx, number))  # type: ignore[misc]
             tried = [await self._put(key, library, text, places.get(key)) for key, library in self._libraries.items()]

@@ -14,6 +14,7 @@ from bot.core.backups import Backups
 from bot.core.config import Config
 from bot.core.errors import AiecError
 from bot.core.events import Event
+from bot.store.due import Look
 from bot.store.store import Store
 from bot.store.transaction import Transaction
 from escalation import own, schedule
@@ -34,6 +35,8 @@ AT_ONCE = 500
 
 log = logging.getLogger("aiec.retention")
 
+_LATER = schedule.later(SCHEDULE, DAY)
+
 
 class RetentionManager:
     name = "retention"
@@ -45,10 +48,11 @@ class RetentionManager:
         self._after: dict[str, Any] = {}
         self._trouble = ""
 
+    def look(self) -> Look:
+        return ~_LATER.there
+
     async def update(self, now: datetime) -> bool:
         """Exports and prunes one file's worth when it is time, and returns whether there may be more."""
-        if not await self._store.read(lambda tx: schedule.due(tx, SCHEDULE, DAY)):
-            return False
         try:
             if await self._application(now - self._retention.application) or await self._audit(now - self._retention.audit):
                 return True

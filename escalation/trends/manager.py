@@ -7,6 +7,7 @@ from cronsim import CronSim
 from bot.core.card import Card, Line, Time, line
 from bot.core.config import Config, Trends
 from bot.core.events import Event
+from bot.store.due import Look
 from bot.store.incident_tables import ScheduleRow
 from bot.store.store import Store
 from bot.store.transaction import Message, Transaction
@@ -28,10 +29,11 @@ class TrendManager:
     def __init__(self, store: Store, config: Config, trends: Trends) -> None:
         self._store, self._config, self._trends = store, config, trends
 
+    def look(self) -> Look:
+        return ~_LATER.there
+
     async def update(self, now: datetime) -> bool:
         """Posts the review of the month that is over when it is time; the first time it only learns when that is."""
-        if await self._store.read(_LATER.any):
-            return False
         await self._store.transaction(self._post)
         return True
 

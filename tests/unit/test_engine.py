@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event, text
+from sqlmodel import col, select
 
 from bot.core.card import Card, line
 from bot.core.clock import SystemClock
 from bot.engine import LEASE, RENEW_EVERY, Engine
+from bot.store.due import NOW, Due, Look
 from bot.store.migrate import upgrade
 from bot.store.store import Store
 from bot.store.tables import EngineRow, LockRow, MessageRow, OperationRow
@@ -33,10 +36,15 @@ class MovableClock:
 
 
 class Counter:
-    """A manager that counts its turns, and does in each what it is given."""
+    """A manager that counts its turns, and does in each what it is given. `due` tells whether it has anything to do."""
 
-    def __init__(self, name: str = "counter", act: Callable[[], object] = lambda: False, patience: timedelta = timedelta(seconds=5)) -> None:
-        self.name, self.patience, self.turns, self._act = name, patience, 0, act
+    def __init__(
+        self, name: str = "counter", act: Callable[[], object] = lambda: False, patience: timedelta = timedelta(seconds=5), due: Look = lambda tx: True
+    ) -> None:
+        self.name, self.patience, self.turns, self._act, self._due = name, patience, 0, act, due
+
+    def look(self) -> Look:
+        return self._due
 
     async def update(self, now: datetime) -> bool:
         self.turns += 1
@@ -44,7 +52,7 @@ class Counter:
         return bool(await done if asyncio.iscoroutine(done) else done)
 
 
-def fail() -> None:
+def fail(*_: object) -> bool:
     raise RuntimeError("a defect")
 
 
@@ -74,6 +82,13 @@ def store(tmp_path):
     found = Store(with_schema(tmp_path / "aiec.db"), SystemClock(), durable=False)
     yield found
     found.close()
+
+
+def looks(store: Store) -> list[float]:
+    """The moments at which the database is read from here on, as they come."""
+    found: list[float] = []
+    event.listen(store.engine.pool, "checkout", lambda *_: found.append(time.monotonic()))
+    return found
 
 
 def holder(store: Store) -> str:
@@ -217,6 +232,60 @@ async def test_a_manager_that_fails_or_hangs_costs_nobody_elses_turn(store, capl
     assert [record.message for record in caplog.records] == ["failing failed", "hanging failed"]
 
 
+async def test_one_read_tells_who_of_all_has_something_to_do(store):
+    idle = [Counter(f"idle {number}", due=lambda tx: tx.get(EngineRow, 2) is not None) for number in range(20)]
+    due = Counter("due", due=lambda tx: tx.get(EngineRow, 1) is not None)
+    engine = Engine(store, [*idle[:10], due, *idle[10:]])
+    await engine.hold()
+    reads = looks(store)
+    await engine.tick()
+    assert (due.turns, {manager.turns for manager in idle}) == (1, {0})
+    assert len(reads) == 2, "once to find the one, and once to look what it has left to those after it"
+
+
+async def test_who_comes_later_finds_what_who_came_before_has_left_to_him(store):
+    made: list[int] = []
+    later = Counter("later", due=lambda tx: bool(made))
+    engine = Engine(store, [Counter("before", lambda: made.append(1), due=lambda tx: not made), later])
+    await engine.tick()
+    assert later.turns == 1
+
+
+@pytest.mark.parametrize("look", [fail, lambda tx: tx.session.execute(text("select nothing"))], ids=["a defect", "a query"])
+async def test_a_manager_that_cannot_look_silences_nobody(stores, caplog, look):
+    blind, fine = Counter("blind", due=look), Counter("fine")
+    store = stores(real=True)
+    engine = Engine(store, [blind, fine])
+    with caplog.at_level(logging.ERROR, "aiec.engine"):
+        await engine.tick()
+        assert (blind.turns, fine.turns) == (1, 1)
+        async with running(engine):
+            await until(lambda: blind.turns > 1 and fine.turns > 1)
+    said = [record.message for record in caplog.records if record.message == "the engine cannot look"]
+    assert (len(said), bool(said)) == (engine.failures, look is fail), "that a database does not answer is said elsewhere"
+
+
+async def test_conditions_are_asked_in_one_query_whoever_is_looked_at(store):
+    statements: list[str] = []
+    waiting = Due(select(OperationRow).where(OperationRow.state == "waiting", col(OperationRow.next_at) <= NOW))
+    idle = [Counter(f"idle {number}", due=waiting.there) for number in range(20)]
+    busy = Counter("busy", due=~waiting.there)
+    engine = Engine(store, [*idle[:10], busy, Counter("never", due=False), *idle[10:]])
+    await engine.tick()
+    event.listen(store.engine, "before_cursor_execute", lambda connection, cursor, statement, *_: statements.append(statement))
+    await engine.tick()
+    assert (busy.turns, {manager.turns for manager in idle}) == (2, {0})
+    assert (len(statements), len({*statements})) == (2, 1), statements
+
+
+async def test_who_cannot_look_does_not_keep_the_engine_busy(store):
+    reads = looks(store)
+    writing = Counter("writing", lambda: store.transaction(lambda tx: None), due=fail)
+    async with running(Engine(store, [writing])):
+        await until(lambda: writing.turns > 1)
+    assert len(reads) <= 5, "each commit made it look again"
+
+
 async def test_settling_goes_on_while_anything_moves_and_not_for_ever(store):
     left = [True, True, False]
     moving = Counter(act=lambda: left.pop(0) if left else True)
@@ -253,6 +322,25 @@ async def test_a_slow_manager_holds_up_no_other(store):
         engine.wake()
         await until(lambda: quick.turns > before)
     assert slow.turns == 1
+
+
+async def test_what_comes_up_while_a_manager_is_busy_is_found_when_its_turn_is_over(store):
+    done, more = asyncio.Event(), asyncio.Event()
+
+    async def nothing_moves() -> None:
+        await done.wait()
+
+    busy = Counter("busy", nothing_moves, due=lambda tx: more.is_set() or busy.turns == 0)
+    async with running(Engine(store, [busy])):
+        await until(lambda: busy.turns == 1)
+        more.set()
+        await store.transaction(lambda tx: tx.save(LockRow(environment="prod", holder="op-1", reason="", since=START)))
+        await asyncio.sleep(0.1)
+        assert busy.turns == 1
+        began = time.monotonic()
+        done.set()
+        await until(lambda: busy.turns > 1)
+        assert time.monotonic() - began < 0.5, "that was the clock"
 
 
 async def test_a_stopped_engine_leaves_nothing_behind(store):
