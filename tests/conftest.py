@@ -3,7 +3,10 @@
 import gc
 import os
 import signal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import certifi
 import pytest
 from hypothesis import settings
 
@@ -11,7 +14,24 @@ settings.register_profile("aiec", deadline=None)  # how long one example takes s
 settings.load_profile("aiec")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    _trust_one_authority(config)
+    _let_ctrl_c_through()
+
+
+def _trust_one_authority(config: pytest.Config) -> None:
+    """No test speaks TLS with the public, and reading the certificates of all its authorities for each client takes more than the rest of a stage."""
+    if "SSL_CERT_FILE" in os.environ:
+        return
+    first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----\n")
+    folder = TemporaryDirectory()
+    config.add_cleanup(folder.cleanup)
+    path = Path(folder.name) / "authority.pem"
+    path.write_text(first + end)
+    os.environ["SSL_CERT_FILE"] = str(path)
+
+
+def _let_ctrl_c_through() -> None:
     """A shell ignores Ctrl-C for what it runs in the background, and so would the processes that are started here to be ended by it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,6 +7,7 @@ from types import TracebackType
 
 import httpx
 
+from sandbox import outgoing
 from sandbox.alertmanager.machine import Alertmanager, Delivery
 
 _POLL = 0.05
@@ -19,7 +20,7 @@ class Deliverer:
 
     def __init__(self, alertmanager: Alertmanager, patience: float = PATIENCE) -> None:
         self.alertmanager = alertmanager
-        self._client = httpx.AsyncClient(timeout=patience, trust_env=False)
+        self._client = outgoing.client(patience)
         self._sending: set[asyncio.Task[None]] = set()
         self._living: asyncio.Task[None] | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 Labels = Mapping[str, str]
 
@@ -16,8 +17,13 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\a
 
 def fingerprint(labels: Labels) -> str:
     """The 16 hexadecimal digits by which an alert is known: FNV-1a over names and values in the order of the names (prometheus/common, model)."""
+    return _hashed(b"".join(part.encode() + _SEPARATOR for name in sorted(labels) for part in (name, labels[name])))
+
+
+@lru_cache(maxsize=1024)  # a group looks at the same alerts again and again
+def _hashed(content: bytes) -> str:
     value = _OFFSET
-    for byte in b"".join(part.encode() + _SEPARATOR for name in sorted(labels) for part in (name, labels[name])):
+    for byte in content:
         value = (value ^ byte) * _PRIME & 0xFFFFFFFFFFFFFFFF
     return f"{value:016x}"
 

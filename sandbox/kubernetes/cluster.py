@@ -164,12 +164,16 @@ class Cluster:
 
     def objects(self, kind: str, namespace: str = "", selector: str = "") -> list[Object]:
         """Copies of all objects of a kind that a label selector matches."""
-        self.core.play()
-        selected = parse_labels(selector)
-        return [self._copy(obj) for obj in self.core.store.all(BY_NAME[kind], namespace) if selected(obj["metadata"].get("labels", {}))]
+        return [self._copy(obj) for obj in self._all(kind, namespace, selector)]
 
     def pods(self, namespace: str, selector: str = "") -> list[Object]:
-        return self.objects("Pod", namespace, selector)
+        """The pods that a label selector matches, for who only looks at them: not copies."""
+        return self._all("Pod", namespace, selector)
+
+    def _all(self, kind: str, namespace: str, selector: str) -> list[Object]:
+        self.core.play()
+        selected = parse_labels(selector)
+        return [obj for obj in self.core.store.all(BY_NAME[kind], namespace) if selected(obj["metadata"].get("labels", {}))]
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
         """Deletes as `kubectl delete` does. Raises ApiError 404."""

@@ -8,6 +8,7 @@ from types import TracebackType
 
 import httpx
 
+from sandbox import outgoing
 from sandbox.pagerduty.account import PagerDuty
 from sandbox.pagerduty.webhooks import Delivery
 
@@ -20,7 +21,7 @@ class Courier:
 
     def __init__(self, account: PagerDuty) -> None:
         self.account = account
-        self._client = httpx.AsyncClient(timeout=TIME_TO_ANSWER, trust_env=False)
+        self._client = outgoing.client(TIME_TO_ANSWER)
         self._sending: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from sandbox import outgoing
 from sandbox.slack.answer import TIME_TO_ANSWER, Delivery, Json, Reply
 from sandbox.slack.sockets import SocketMode
 from sandbox.slack.workspace import Workspace
@@ -62,7 +63,7 @@ class Deliverer:
         self.url = url
         self._sockets = sockets
         self._wall = wall
-        self._client = httpx.AsyncClient(timeout=TIME_TO_ANSWER, trust_env=False)
+        self._client = outgoing.client(TIME_TO_ANSWER)
         self._sending: set[asyncio.Task[None]] = set()
         self._forget: Callable[[], None] = lambda: None
 
