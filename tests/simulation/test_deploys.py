@@ -11,7 +11,7 @@ from tests.simulation.__main__ import failure
 from tests.simulation.mutants import MUTANTS, hunt
 from tests.simulation.run import play
 
-SEEDS = int(os.environ.get("AIEC_SIM_SEEDS", "20"))
+SEEDS = int(os.environ.get("AIEC_SIM_SEEDS", "10"))
 BATCH = 10
 ENOUGH = 500
 """Runs within which every mutant must be found."""

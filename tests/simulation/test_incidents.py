@@ -11,7 +11,7 @@ from tests.simulation.__main__ import failure
 from tests.simulation.incidents import play
 from tests.simulation.mutants import INCIDENT_MUTANTS, hunt
 
-SEEDS = int(os.environ.get("AIEC_SIM_INCIDENT_SEEDS", "5"))
+SEEDS = int(os.environ.get("AIEC_SIM_INCIDENT_SEEDS", "2"))
 BATCH = 5
 ENOUGH = 100
 """Runs within which every mutant must be found."""

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from bot.entry.hooks import BotHooks
 from tests.harness import Stage, said
 from tests.stories.test_alerts import notification
@@ -64,6 +66,7 @@ async def test_what_is_due_stands_with_what_waits_for_him(bot: Stage) -> None:
     assert "Assign to…" in home
 
 
+@pytest.mark.slow
 async def test_what_is_done_or_put_off_is_not_reminded_of(bot: Stage) -> None:
     await with_item(bot)
     await jump(bot, DAY)

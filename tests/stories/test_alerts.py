@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from sqlmodel import col, select
 
 from bot.core.alerts import Alert, Notification, fingerprint
@@ -52,6 +53,7 @@ async def test_an_alert_whose_end_was_never_told_is_over_when_alertmanager_has_b
     assert await bot.events("alert.ended") == ["alertmanager"]
 
 
+@pytest.mark.slow
 async def test_an_end_that_was_cut_off_is_known_as_soon_as_alertmanager_has_been_without_the_alert_for_long_enough(tmp_path: Path) -> None:
     async with stage(tmp_path, webhooks=True) as bot:
         there = bot.world.alertmanager

@@ -53,6 +53,7 @@ TROUBLE = {
 }
 
 
+@pytest.mark.slow
 async def test_a_dump_that_does_not_end_well_leaves_nothing(bot: Stage) -> None:
     for answer, sentence in TROUBLE.values():
         bot.world.kubernetes.execs.arrange(answer)
@@ -207,6 +208,7 @@ async def test_a_damaged_archive_is_found_before_anything_is_changed(bot: Stage)
         assert databases(bot) == {"aiecommerce": 500}
 
 
+@pytest.mark.slow
 async def test_a_restore_that_fails_leaves_no_database(bot: Stage) -> None:
     name = await taken(bot)
     bot.world.kubernetes.execs.arrange(Answer("^pg_restore --exit", reads_stdin=True, stderr=b'pg_restore: error: role "shop" does not exist\n', exit_code=1))
@@ -218,6 +220,7 @@ async def test_a_restore_that_fails_leaves_no_database(bot: Stage) -> None:
         assert databases(bot) == {"aiecommerce": 500}
 
 
+@pytest.mark.slow
 async def test_a_bot_that_was_gone_restores_anew_once(bot: Stage) -> None:
     name = await taken(bot)
     bot.world.kubernetes.execs.arrange(Answer("^pg_restore --exit", reads_stdin=True, seconds=30))

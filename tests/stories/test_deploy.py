@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from sandbox.faults import Fault
 from tests.harness import Stage, said
 
@@ -102,6 +104,7 @@ async def test_drift_between_plan_and_approval_is_named_and_nothing_is_done(bot:
     assert "`gateway` v1.0.0 → *v1.2.0*" in bot.last()
 
 
+@pytest.mark.slow
 async def test_a_changed_replica_count_is_no_drift(bot: Stage) -> None:
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     workload = bot.world.kubernetes.get("Deployment", "aiecommerce", GATEWAY)
@@ -125,6 +128,7 @@ async def test_cancelling_half_way_puts_back_what_was_changed(bot: Stage) -> Non
     assert (bot.image(GATEWAY), bot.image(RECOMMENDATION)) == ("v1.1.0", "v1.1.0")
 
 
+@pytest.mark.slow
 async def test_only_what_is_still_ours_is_put_back(bot: Stage) -> None:
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     bot.world.kubernetes.ready_after = 20
@@ -214,6 +218,7 @@ async def test_a_cluster_that_does_not_answer_while_planning_is_said_and_nothing
     assert not [m for m in bot.slack.messages("devops") if m.app and not m.visible_to]
 
 
+@pytest.mark.slow
 async def test_a_cluster_that_falls_silent_half_way_is_waited_for(bot: Stage) -> None:
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     bot.world.kubernetes.ready_after = 10

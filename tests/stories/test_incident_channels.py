@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from escalation.book import Draft, open_incident
 from sandbox.faults import Fault
 from tests.harness import Stage, said
@@ -189,6 +191,7 @@ async def test_who_cannot_be_invited_is_named(bot: Stage) -> None:
     assert "*Not invited*: engineer: no such Slack account" in bot.last("incidents")
 
 
+@pytest.mark.slow
 async def test_slack_asking_to_wait_makes_channels_later_and_loses_none(bot: Stage) -> None:
     bot.world.faults.add(Fault(kind="status", system="slack", path="/conversations.create", status=429, retry_after=30, times=1))
     for number in range(3):

@@ -123,6 +123,7 @@ async def test_past_the_last_level_it_says_so_and_calls_it_again(bot: Stage) -> 
     assert len(there(bot)) == 2
 
 
+@pytest.mark.slow
 async def test_who_presses_the_last_levels_button_a_moment_later_calls_nobody_twice(bot: Stage) -> None:
     await bot.senior.says(DECLARE)
     for _ in range(3):
@@ -211,6 +212,7 @@ async def test_what_is_answered_before_pagerduty_had_it_makes_no_phone_ring_unti
     assert ([one.status for one in there(bot)], rung(bot)) == (["triggered"], ["engineer"])
 
 
+@pytest.mark.slow
 async def test_a_note_on_what_pagerduty_was_never_told_of_waits_until_it_is_called_for(bot: Stage) -> None:
     bot.world.faults.add(Fault(kind="status", system="pagerduty", status=503))
     await bot.engineer.says(DECLARE)
@@ -224,6 +226,7 @@ async def test_a_note_on_what_pagerduty_was_never_told_of_waits_until_it_is_call
     assert [[note.content for note in one.notes] for one in there(bot)] == [["[aiec] senior: restarted it"]]
 
 
+@pytest.mark.slow
 async def test_where_rest_fails_an_event_calls_and_is_the_same_incident_afterwards(bot: Stage) -> None:
     bot.world.faults.add(Fault(kind="status", system="pagerduty", status=500, path="/incidents.*"))
     await bot.engineer.says(DECLARE)
@@ -344,6 +347,7 @@ async def test_notes_go_both_ways_once(watched: Stage) -> None:
     assert await bot.events("incident.note") == ["senior", "engineer"]
 
 
+@pytest.mark.slow
 async def test_after_an_outage_of_pagerduty_the_level_is_called_though_pagerdutys_own_policy_called_it_long_ago(bot: Stage) -> None:
     """The page is there by an event; nothing can be read or raised until PagerDuty's own policy has come to the last level, whose time is over here as well."""
     bot.world.faults.add(Fault(kind="status", system="pagerduty", status=500, path="/incidents.*"))
@@ -509,6 +513,7 @@ async def test_an_acknowledgement_that_runs_out_in_pagerduty_is_none_here(tmp_pa
         assert there(bot)[0].level == 2
 
 
+@pytest.mark.slow
 async def test_whom_pagerduty_calls_when_an_acknowledgement_runs_out_is_called_once_more_when_his_level_is(watched: Stage) -> None:
     bot = watched
     account = bot.world.pagerduty
@@ -540,6 +545,7 @@ async def test_what_is_reopened_in_pagerduty_is_open_here(watched: Stage) -> Non
     assert (len(there(bot)), there(bot)[0].level) == (1, 2)
 
 
+@pytest.mark.slow
 async def test_where_the_last_levels_second_page_is_reopened_somebody_is_called_on_time(watched: Stage) -> None:
     """That page is another incident of PagerDuty's, which ends when the next level is paged: then the first one has to call."""
     bot = watched
@@ -557,6 +563,7 @@ async def test_where_the_last_levels_second_page_is_reopened_somebody_is_called_
     assert [(one.status, one.level, [*one.assignees]) for one in there(bot) if one.open] == [("triggered", 2, ["P0SENIOR"])]
 
 
+@pytest.mark.slow
 async def test_what_is_closed_here_and_reopened_in_pagerduty_is_said_with_what_to_do(watched: Stage) -> None:
     bot = watched
     await bot.lead.says(DECLARE)
@@ -574,6 +581,7 @@ async def test_what_is_closed_here_and_reopened_in_pagerduty_is_said_with_what_t
     assert await bot.events("incident.triggered") == []
 
 
+@pytest.mark.slow
 async def test_a_page_that_was_resolved_before_we_knew_of_it_is_not_opened_again(watched: Stage) -> None:
     bot = watched
     bot.world.pagerduty.webhooks.troubles.drop = 20

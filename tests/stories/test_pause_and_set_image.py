@@ -117,7 +117,7 @@ async def test_a_newcomer_may_not(bot: Stage) -> None:
     assert not [one for one in bot.slack.messages("devops", "lead") if one.app]
 
 
-@pytest.mark.parametrize("image", ["v1.2.0", f"{IMAGE}:v1.2.0", f"gateway={IMAGE}:v1.2.0"])
+@pytest.mark.parametrize("image", ["v1.2.0", *(pytest.param(image, marks=pytest.mark.slow) for image in (f"{IMAGE}:v1.2.0", f"gateway={IMAGE}:v1.2.0"))])
 async def test_one_services_image_is_set_as_a_deploy_of_it(bot: Stage, image: str) -> None:
     await bot.forward(minutes=20, step=30)
     await bot.engineer.says(f"/aiec set-image prod gateway {image}")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sandbox.faults import Fault
 from tests.harness import Somebody, Stage, said, stage
 from tests.stories.test_in_slack import opens_home, shown
@@ -94,6 +96,7 @@ async def test_what_is_written_in_the_form_stands_in_it_and_the_form_holds_it_ag
     assert "Monday\n" not in text.partition("## Where we were lucky")[2]
 
 
+@pytest.mark.slow
 async def test_two_who_write_at_once_lose_nothing(bot: Stage) -> None:
     await resolved(bot)
     await bot.senior.says("/aiec postmortem edit #1")
@@ -151,6 +154,7 @@ async def test_a_full_one_is_read_by_somebody_else_and_published(bot: Stage) -> 
     assert "No post-mortem is owed" in await bot.senior.says("/aiec postmortem list")
 
 
+@pytest.mark.slow
 async def test_one_that_is_open_again_goes_on_with_what_was_written(bot: Stage) -> None:
     await resolved(bot)
     await fill(bot, bot.senior, impact="2,300 checkouts failed")
@@ -166,6 +170,7 @@ async def test_one_that_is_open_again_goes_on_with_what_was_written(bot: Stage) 
     assert "It came back once after it had been called resolved" in text
 
 
+@pytest.mark.slow
 async def test_what_was_merged_is_named_in_that_of_the_other(bot: Stage) -> None:
     await bot.engineer.says(DECLARE)
     await bot.engineer.says("/aiec incident declare SEV1 carts are empty --service ml-recommendation")
@@ -195,6 +200,7 @@ async def test_that_of_a_private_incident_is_seen_by_its_people_alone(bot: Stage
     assert not [*(tmp_path / "postmortems").iterdir()]
 
 
+@pytest.mark.slow
 async def test_a_folder_that_cannot_be_written_is_said_and_tried_again(bot: Stage, tmp_path: Path) -> None:
     await resolved(bot)
     kept = tmp_path / "postmortems"

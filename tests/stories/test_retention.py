@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import func
 from sqlmodel import SQLModel, select
 
@@ -78,6 +79,7 @@ async def test_after_a_month_what_is_over_was_exported_and_is_gone_and_what_is_o
         assert await bot.bot.store.read(lambda tx: [row.id for row in tx.all(select(OperationRow))]) == [2, 3]
 
 
+@pytest.mark.slow
 async def test_after_three_months_events_are_gone_and_the_chain_verifies_from_its_anchor(tmp_path: Path) -> None:
     async with stage(tmp_path) as bot:
         await some_work(bot)
@@ -97,6 +99,7 @@ async def test_after_three_months_events_are_gone_and_the_chain_verifies_from_it
         assert "restarted the pool" in await bot.engineer.says("/aiec incident show #1")
 
 
+@pytest.mark.slow
 async def test_an_open_incident_keeps_its_events_and_all_after_them(tmp_path: Path) -> None:
     async with stage(tmp_path) as bot:
         await some_work(bot)
@@ -126,6 +129,7 @@ async def test_without_the_store_nothing_is_pruned_and_it_goes_on_when_it_is_bac
         assert await bot.events("alert.ended") == ["alertmanager"]
 
 
+@pytest.mark.slow
 async def test_what_was_exported_and_not_pruned_is_exported_once_more(tmp_path: Path) -> None:
     async with stage(tmp_path) as bot:
         await some_work(bot)

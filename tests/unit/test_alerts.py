@@ -138,7 +138,8 @@ def test_how_many_alerts_were_left_out(value: Any, read: int) -> None:
     assert parse(notification(truncatedAlerts=value)).truncated == read
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda each: st.lists(each) | st.dictionaries(st.text(), each))
+FLAT = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+JSON = st.recursive(FLAT, lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(), each, max_size=3), max_leaves=5)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from([*FIRING]), JSON) | JSON), st.dictionaries(st.sampled_from([*notification()]), JSON))

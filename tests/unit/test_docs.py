@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bot import bot, exec, settings
 from bot.cli import parser
 from bot.config_file import read
 from bot.core.errors import UsageError
-from bot.core.parse import bind, find_command, words
+from bot.core.parse import Choices, bind, find_command, words
 from bot.engine import Manager
 from bot.entry import metrics
 from bot.pipeline import choices, spoken
@@ -103,11 +104,16 @@ def understand(text: str) -> BaseModel | None:
     spoken_of = len(name.split())
     if len(given) == spoken_of:  # the command is spoken of; `/aiec deploy` alone is not typed so
         return None
-    return bind(COMMANDS[name].arguments, given[spoken_of:], choices(read(settings.SHIPPED), COMMANDS), command=name)
+    return bind(COMMANDS[name].arguments, given[spoken_of:], shipped(), command=name)
+
+
+@cache
+def shipped() -> Choices:
+    return choices(read(settings.SHIPPED), COMMANDS)
 
 
 def test_every_command_that_is_shown_can_be_typed() -> None:
-    commands = [*said()]
+    commands, typed = [*said()], parser()
     assert len(commands) > 40
     for name, code in commands:
         try:
@@ -115,7 +121,7 @@ def test_every_command_that_is_shown_can_be_typed() -> None:
                 understand(code.removeprefix("/aiec").strip())
             elif code != "aiec":
                 request = ["overview"] if code.startswith("aiec exec") and '"' not in code else []  # left out where the subcommand is spoken of
-                options = parser().parse_args([*shlex.split(code, comments=True)[1:], *request])
+                options = typed.parse_args([*shlex.split(code, comments=True)[1:], *request])
                 understand(getattr(options, "text", ""))
         except (UsageError, SystemExit) as error:
             pytest.fail(f"{name}: {code}: {error}")
@@ -123,7 +129,7 @@ def test_every_command_that_is_shown_can_be_typed() -> None:
 
 def test_every_example_of_a_mistakes_answer_can_be_typed() -> None:
     """Also where the first example names what only some platforms have."""
-    names = choices(read(settings.SHIPPED), COMMANDS)
+    names = shipped()
     for name, command in COMMANDS.items():
         if command.internal or name in ("exec", "port-forward"):  # nobody types them, or whatever stands behind them is refused
             continue
