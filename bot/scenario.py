@@ -51,7 +51,7 @@ CHANNELS = {
 }
 SCOPES = [
     "channels:history", "channels:join", "channels:manage", "channels:read", "chat:write", "commands", "files:write", "groups:history", "groups:read",
-    "groups:write", "reactions:read", "usergroups:read",
+    "groups:write", "reactions:read", "usergroups:read", "users:read",
 ]  # fmt: skip
 
 

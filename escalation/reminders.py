@@ -5,7 +5,7 @@ reminder went out, or since when there is something to be reminded of. However m
 is late.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 from bot.core.config import Config
 from bot.core.data import Frozen
 from bot.core.text import duration
+from bot.destinations import slack_of
 
 DAILY = timedelta(days=1)
 WEEKLY = timedelta(days=7)
@@ -75,11 +76,22 @@ def lead(config: Config) -> str | None:
     return next((name for policy in policies for name in policy.levels[-1].people), None)
 
 
-def recipients(config: Config, owner: str | None, one: Reminder) -> tuple[str, ...]:
-    """Returns the people who get a reminder: the owner, and the lead where it is his turn or the owner is nobody, or nobody whom aiec.yaml knows any more."""
-    there = owner is not None and owner in config.people
-    names = [owner if there else lead(config), lead(config) if one.lead else None]
-    return tuple(dict.fromkeys(name for name in names if name is not None and name in config.people))
+def absent(config: Config, owner: str | None, gone: Collection[str] = ()) -> str:
+    """Returns why the owner cannot be told, empty where he can. `gone`: those whose Slack account is deactivated."""
+    if owner is None:
+        return "nobody has it"
+    if owner in gone:
+        return f"the Slack account of {owner} is deactivated"
+    if slack_of(config, owner) is not None:
+        return ""
+    return f"{owner} {'has no Slack account in aiec.yaml' if owner in config.people else 'is not in aiec.yaml any more'}"
+
+
+def recipients(config: Config, owner: str | None, one: Reminder, gone: Collection[str] = ()) -> tuple[str, ...]:
+    """Returns the people who get a reminder: the owner, and the lead where it is his turn or the owner cannot be told."""
+    there = owner if not absent(config, owner, gone) else None
+    names = [there or lead(config), lead(config) if one.lead else None]
+    return tuple(dict.fromkeys(name for name in names if name is not None and (name == there or name in config.people)))
 
 
 def _moments(due: datetime, before: Sequence[timedelta], since: datetime) -> Iterator[datetime]:

@@ -237,6 +237,10 @@ class Chat(Rooms, Protocol):
         """Returns what somebody's message says, in a thread or not, or None when it is gone."""
         ...
 
+    async def active(self, user: str) -> bool:
+        """Returns whether the account of this Slack user id is there and not deactivated."""
+        ...
+
     async def group_members(self, handle: str) -> frozenset[str]:
         """Returns the Slack user ids of the user group with this handle (without `@`). Raises NotFound when there is none."""
         ...

@@ -112,13 +112,11 @@ def prevention(item: Item) -> Line:
     )
 
 
-def reminder(item: Item, one: Reminder, now: datetime, to: str, *, known: bool) -> Card:
-    """Returns a reminder for somebody: the owner, or the lead where the owner has been silent, or is nobody whom aiec.yaml knows any more (not `known`)."""
+def reminder(item: Item, one: Reminder, now: datetime, to: str, why: str) -> Card:
+    """Returns a reminder for somebody: the owner, or the lead where the owner has been silent, or cannot be told (`why`)."""
     lines: list[Line] = [about(item)]
-    if to != item.owner and known:
-        lines.append(line(Person(name=item.owner), " was reminded, too"))
-    elif to != item.owner:
-        lines.append(line(f"{item.owner} is not in aiec.yaml any more: give it to somebody"))
+    if to != item.owner:
+        lines.append(line(f"It comes to you because {why}: give it to somebody") if why else line(Person(name=item.owner), " was reminded, too"))
     if one.late is not None:
         lines.append(line(f"This reminder is {duration(one.late)} late: aiec was not running at ", Time(at=one.planned)))
     headline = line(Bold(text=f"{item.name} is {standing(item.due, now)}"), f": {item.text}")

@@ -60,15 +60,15 @@ def postmortem_card(one: Standing) -> Card:
     return Card(headline=headline, lines=(_title(one), *_empty(one.left), *(aside if one.aside else ())), actions=_writing(one))
 
 
-def reminder_card(one: Standing, reminder: Reminder, now: datetime, to: str) -> Card:
-    """Returns what somebody is told directly of one that is not published yet."""
+def reminder_card(one: Standing, reminder: Reminder, now: datetime, to: str, why: str) -> Card:
+    """Returns what somebody is told directly of one that is not published yet; `why`: why its owner cannot be."""
     whose = "yours" if one.owner == to else f"{one.owner}'s" if one.owner else "nobody's"
     headline = line(Bold(text=f"The post-mortem of {one.name} is {standing(reminder.due, now)}"), f" · it is {whose} to write · {_needs(one.left)}")
     lines: list[Line] = [_title(one), *_empty(one.left)]
     if reminder.late is not None:
         lines.append(line(f"This reminder is {duration(reminder.late)} late: aiec was not running at ", Time(at=reminder.planned), "."))
     if one.owner != to:
-        lines.append(line("It comes to you because nobody else will write it otherwise: `Assign to…` gives it to somebody."))
+        lines.append(line(f"It comes to you because {why or 'nobody else will write it otherwise'}: `Assign to…` gives it to somebody."))
     return Card(state=State.NEEDS_YOU, headline=headline, lines=tuple(lines), actions=_writing(one))
 
 
@@ -105,8 +105,10 @@ def _place(place: Place) -> Line:
     return line(f"{place.name}: not there yet, {place.trouble or 'it is on its way'}{' It is tried again.' if place.trouble else ''}")
 
 
-def over_card(one: Standing, card: Card) -> Card:
-    """Returns a reminder that asks nobody any more: it says what became of it, without buttons."""
+def over_card(one: Standing, card: Card, *, again: bool) -> Card:
+    """Returns a reminder that asks nobody any more: it says what became of it, or that another one followed (`again`), without buttons."""
+    if again:
+        return Card(state=State.DONE, headline=card.headline, lines=(line("Reminded again"),))
     said = line("It is published") if one.state == "published" else line("It is with ", *_owner(one.owner), " now")
     return Card(state=State.DONE, headline=card.headline, lines=(said,))
 

@@ -1,6 +1,6 @@
 """The manager of post-mortems: drafts those that are owed, keeps their messages as they stand, and reminds their owners."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlmodel import col, or_, select
@@ -11,7 +11,7 @@ from bot.core.config import Config
 from bot.core.events import Event
 from bot.core.figures import BEFORE, drawn, figures_of
 from bot.core.incident_name import incident_key
-from bot.core.ports import World
+from bot.core.ports import Chat, World
 from bot.destinations import address, slack_of
 from bot.store.due import NOW, Due, Look
 from bot.store.incident_tables import ChannelRow, IncidentRow
@@ -28,7 +28,8 @@ from escalation.postmortem.document import Head, Review, Written, empty, markdow
 from escalation.postmortem.draft import Draft, Section, draft
 from escalation.postmortem.material import material
 from escalation.postmortem.owed import DRAFTED, MERGED, PUBLISHED, WANTED
-from escalation.reminders import next_reminder, recipients, reminder
+from escalation.reminders import Reminder
+from escalation.reminding import deactivated, remind
 from escalation.timeline import escaped
 
 BATCH = 10
@@ -38,9 +39,10 @@ class PostmortemManager:
     name = "postmortems"
     patience = timedelta(seconds=30)
 
-    def __init__(self, store: Store, config: Config, world: Callable[[], World]) -> None:
+    def __init__(self, store: Store, config: Config, chat: Chat | None, world: Callable[[], World]) -> None:
         self._store = store
         self._config = config
+        self._chat = chat
         self._world = world
 
     def look(self) -> Look:
@@ -53,7 +55,9 @@ class PostmortemManager:
             before = await self._store.read(lambda tx, number=number: _known(tx, number))  # type: ignore[misc]
             charts = await self._charts(made, before) if made is not None else ()
             await self._store.transaction(lambda tx, number=number, made=made, charts=charts: _keep(tx, self._config, number, made, charts))  # type: ignore[misc]
-        await self._store.transaction(lambda tx: _remind(tx, self._config))
+        if owners := await self._store.read(lambda tx: [row.owner for row in _REMIND.rows(tx, BATCH)]):
+            gone = await deactivated(self._chat, self._config, owners)
+            await self._store.transaction(lambda tx: _remind(tx, self._config, gone))
         return True
 
     async def _charts(self, made: Draft, before: Draft | None) -> tuple[Chart, ...]:
@@ -175,14 +179,15 @@ def afterwards(tx: Transaction, config: Config, incident: IncidentRow, *, linked
     return link_line(standing_of(tx, row), Ref(key=where[0][0], text="Post-mortem") if where and linked else "Post-mortem")
 
 
-def _settle(tx: Transaction, row: PostmortemRow, stands: Standing) -> None:
-    """Takes the buttons off reminders that ask nobody any more: of one that is published, or that somebody else writes now."""
+def _settle(tx: Transaction, row: PostmortemRow, stands: Standing, *, again: bool = False) -> None:
+    """Takes the buttons off reminders that ask nobody any more: of one that is published, or that somebody else writes now, or all as there is another one
+    (`again`)."""
     prefix = f"{key_of(row.incident)}/reminder/"
     for message in tx.all(select(MessageRow).where(col(MessageRow.key).startswith(prefix, autoescape=True))):
         said = Card.model_validate(message.card)
         over = row.state in (PUBLISHED, MERGED) or message.key.rpartition("/")[2] != row.owner
-        if said.actions and over:
-            tx.send(Message(key=message.key, channel=message.channel, card=over_card(stands, said)))
+        if said.actions and (over or again):
+            tx.send(Message(key=message.key, channel=message.channel, card=over_card(stands, said, again=not over)))
 
 
 def places(tx: Transaction, config: Config, row: PostmortemRow, private: bool) -> list[tuple[str, str, str | None]]:
@@ -250,23 +255,24 @@ def _absorb(tx: Transaction, row: PostmortemRow) -> None:
     row.written = written
 
 
-def _remind(tx: Transaction, config: Config) -> None:
-    rules = config.postmortem
+def _remind(tx: Transaction, config: Config, gone: frozenset[str]) -> None:
     for row in _REMIND.claim(tx, BATCH):
-        one = reminder(row.due_at, rules.remind, row.reminded_at or row.created_at, tx.now) if rules is not None and row.due_at is not None else None
-        if one is not None and row.document is not None:
-            stands = standing_of(tx, row)
-            people = recipients(config, row.owner, one)
-            for name in people:
-                seen = _as_seen_by(tx, row, stands, name)
-                if (slack := config.people[name].slack) is not None:
-                    key = f"{key_of(row.incident)}/reminder/{one.planned:%Y%m%dT%H%M%S}/{name}"
-                    tx.send(Message(key=key, channel=slack, card=reminder_card(seen, one, tx.now, name)))
-            data = {"people": [*people], "due": str(row.due_at), "late": int(one.late.total_seconds()) if one.late is not None else 0}
-            tx.record(Event(kind="postmortem.reminded", subject=f"#{row.incident}", data=data))
-        row.reminded_at = tx.now
-        row.remind_at = next_reminder(row.due_at, rules.remind, tx.now) if rules is not None and row.due_at is not None else None
+        event = Event(kind="postmortem.reminded", subject=f"#{row.incident}")
+        remind(tx, config, row, row.due_at, gone, event, lambda one, people, why, row=row: _tell(tx, config, row, one, people, why))  # type: ignore[misc]
         tx.save(row)
+
+
+def _tell(tx: Transaction, config: Config, row: PostmortemRow, one: Reminder, people: Sequence[str], why: str) -> Sequence[str]:
+    """Only the last reminder has buttons."""
+    if row.document is None:
+        return ()
+    stands = standing_of(tx, row)
+    _settle(tx, row, stands, again=True)
+    for name in people:
+        if (slack := slack_of(config, name)) is not None:
+            key = f"{key_of(row.incident)}/reminder/{one.planned:%Y%m%dT%H%M%S}/{name}"
+            tx.send(Message(key=key, channel=slack, card=reminder_card(_as_seen_by(tx, row, stands, name), one, tx.now, name, why)))
+    return people
 
 
 def _as_seen_by(tx: Transaction, row: PostmortemRow, stands: Standing, name: str) -> Standing:

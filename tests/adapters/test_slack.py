@@ -203,6 +203,15 @@ async def test_a_user_group_is_known_by_its_handle(chat):
     assert "@nobody" in (await refusal(chat.group_members("nobody"))).text
 
 
+async def test_an_account_that_is_deactivated_or_unknown_is_not_active(chat, workspace):
+    assert await chat.active("U0LEAD")
+    workspace.users["U0LEAD"].deleted = True
+    assert not await chat.active("U0LEAD")
+    assert not await chat.active("U0NOBODY")
+    workspace.app.scopes.remove("users:read")
+    assert isinstance(await refusal(chat.active("U0LEAD")), Forbidden)
+
+
 async def test_a_missing_scope_is_named_with_the_method_that_needs_it(chat, workspace):
     for scope in SCOPES:
         workspace.app.scopes.remove(scope)
@@ -222,6 +231,7 @@ async def test_every_scope_of_the_manifest_is_needed(chat, workspace, scope):
         for channel in ("#random", "#war-room"):
             await chat.find(channel, "x", START)
         await chat.group_members("devops")
+        assert await chat.active("U0LEAD")
         posted = await chat.post("#devops", PICTURE, key="p")
         assert posted.ts.startswith("F"), "files:write"
         for private in (False, True):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.entry.hooks import BotHooks
+from sandbox.faults import Fault
 from tests.harness import Stage, said
 from tests.stories.test_alerts import notification
 from tests.stories.test_in_slack import opens_home
@@ -100,11 +101,24 @@ async def test_an_owner_who_left_is_not_waited_for(bot: Stage) -> None:
     await jump(bot, DAY)
     assert reminded(bot, "senior") == []
     assert "*act-1 is due in 23 h 59 min*" in reminded(bot, "lead")[-1]
-    assert "senior is not in aiec.yaml any more: give it to somebody" in reminded(bot, "lead")[-1]
+    assert "It comes to you because senior is not in aiec.yaml any more: give it to somebody" in reminded(bot, "lead")[-1]
     await bot.lead.clicks("Assign to…", "@lead")
     await bot.slack.submits("lead", bot.slack.modal("lead"), {"person": "engineer"})
     await bot.settle()
     assert "*act-1 is yours*" in said(bot.slack.messages("@engineer")[-1])
+
+
+async def test_an_owner_whose_account_is_deactivated_is_not_waited_for(bot: Stage) -> None:
+    """Slack takes what such a person is told, and nobody reads it."""
+    await with_item(bot)
+    bot.slack.user("senior").deleted = True
+    await jump(bot, DAY)
+    assert reminded(bot, "senior") == []
+    assert "*act-1 is due in 1 d*" in reminded(bot, "lead")[-1]
+    assert "It comes to you because the Slack account of senior is deactivated: give it to somebody" in reminded(bot, "lead")[-1]
+    bot.world.faults.add(Fault(kind="status", system="slack", path="users.info"))
+    await jump(bot, 20 * HOUR)
+    assert len(reminded(bot, "senior")) == 1  # Slack does not say: rather told in vain than not at all
 
 
 async def test_the_lead_hears_nothing_of_what_is_private_and_not_his(bot: Stage) -> None:

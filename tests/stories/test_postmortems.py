@@ -231,6 +231,7 @@ async def test_the_owner_is_reminded_before_at_and_after_and_then_the_lead(bot: 
     assert len(direct(bot, "senior")) == 5
     assert "it is senior's" in direct(bot, "lead")[0]
     assert "Assign to…" in bot.message_with("Assign to…", "@lead").buttons
+    assert [bool(message.buttons) for message in bot.slack.messages("@senior") if "The post-mortem of #1" in said(message)] == [False] * 4 + [True]
     await bot.senior.says('/aiec postmortem publish #1 --anyway "late"')
     await bot.forward(minutes=24 * 60, step=60 * 60)
     assert len(direct(bot, "senior")) == 5
@@ -276,6 +277,17 @@ async def test_one_whose_owner_is_not_there_any_more_comes_to_the_lead(bot: Stag
     await bot.dead(minutes=25 * 60)
     assert not direct(bot, "senior")
     assert "it is senior's" in direct(bot, "lead")[0]
+
+
+async def test_one_whose_owner_has_a_deactivated_account_comes_to_the_lead_at_once(bot: Stage) -> None:
+    await resolved(bot)
+    bot.slack.user("senior").deleted = True
+    await bot.forward(minutes=24 * 60, step=30 * 60)
+    assert not direct(bot, "senior")
+    assert "It comes to you because the Slack account of senior is deactivated: `Assign to…` gives it to somebody." in direct(bot, "lead")[0]
+    await bot.lead.says("/aiec postmortem assign #1 @engineer")
+    await bot.forward(minutes=24 * 60, step=30 * 60)
+    assert "is due now" in direct(bot, "engineer")[-1]
 
 
 async def test_a_published_one_is_a_pull_request_also_when_github_is_down_at_first(tmp_path: Path) -> None:

@@ -157,6 +157,15 @@ class SlackChat(SlackRooms):
         found = next((message for message in page.get("messages", []) if message["ts"] == ref.ts), None)
         return Said(str(found.get("user") or found.get("bot_id") or ""), str(found.get("text") or "")) if found is not None else None
 
+    async def active(self, user: str) -> bool:
+        with translated("users.info"):
+            try:
+                return not (await self._web.users_info(user=user))["user"].get("deleted", False)
+            except SlackApiError as error:
+                if code_of(error) != "user_not_found":
+                    raise
+                return False
+
     async def group_members(self, handle: str) -> frozenset[str]:
         with translated("usergroups.list"):
             groups = (await self._web.usergroups_list())["usergroups"]

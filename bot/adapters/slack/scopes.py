@@ -24,6 +24,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "the event reaction_added": ("reactions:read",),
     "usergroups.list": ("usergroups:read",),
     "usergroups.users.list": ("usergroups:read",),
+    "users.info": ("users:read",),
     "views.open": (),
     "views.publish": (),
 }

@@ -101,15 +101,15 @@ def test_what_fired_before_the_item_was_there_has_not_come_back() -> None:
     assert preventing([overdue], [fired("f1", at=overdue.since + timedelta(seconds=1))], NOW) == overdue
 
 
-def reminded(to: str, *, known: bool = True, late: timedelta | None = None) -> list[str]:
+def reminded(to: str, *, why: str = "", late: timedelta | None = None) -> list[str]:
     one = Reminder(when="after", due=NOW - timedelta(days=2), planned=NOW, late=late, lead=True)
-    return [words(each) for each in reminder(item(due=timedelta(days=-2)), one, NOW, to, known=known).lines]
+    return [words(each) for each in reminder(item(due=timedelta(days=-2)), one, NOW, to, why).lines]
 
 
 def test_a_reminder_says_why_it_is_whose_and_how_late() -> None:
     assert len(reminded("engineer")) == 1
     assert reminded("lead")[1:] == ["@engineer was reminded, too"]
-    assert reminded("lead", known=False)[1:] == ["engineer is not in aiec.yaml any more: give it to somebody"]
+    assert reminded("lead", why="engineer is gone")[1:] == ["It comes to you because engineer is gone: give it to somebody"]
     assert "This reminder is 5 h late" in reminded("engineer", late=timedelta(hours=5))[1]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.config import Config
-from escalation.reminders import LATE_AFTER, Reminder, lead, next_reminder, recipients, reminder, standing
+from escalation.reminders import LATE_AFTER, Reminder, absent, lead, next_reminder, recipients, reminder, standing
 
 DUE = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DRAFTED = DUE - timedelta(hours=48)
@@ -70,6 +70,18 @@ def test_who_gets_it() -> None:
     assert recipients(config, "lead", much_later) == ("lead",)
     assert recipients(config, None, ordinary) == ("lead",)
     assert recipients(config, "somebody-who-left", ordinary) == ("lead",)
+    assert recipients(config, "U0SLACKONLY", much_later) == ("U0SLACKONLY", "lead")
+    assert recipients(config, "phoneonly", ordinary) == ("lead",)
+    assert recipients(config, "engineer", ordinary, {"engineer"}) == ("lead",)
+
+
+def test_why_somebody_cannot_be_told() -> None:
+    config = _config()
+    assert [absent(config, name) for name in ("engineer", "U0SLACKONLY")] == ["", ""]
+    assert absent(config, None) == "nobody has it"
+    assert absent(config, "left") == "left is not in aiec.yaml any more"
+    assert absent(config, "phoneonly") == "phoneonly has no Slack account in aiec.yaml"
+    assert absent(config, "engineer", {"engineer"}) == "the Slack account of engineer is deactivated"
 
 
 def test_who_the_lead_is() -> None:
@@ -84,7 +96,13 @@ def test_who_the_lead_is() -> None:
 def _config(**more: object) -> Config:
     env = {"namespace": "shop", "channel": "#devops", "approvals": 0}
     channels = {"incidents": "#incidents", "alerts": "#alerts", "digest": "#alerts"}
-    document = {"platform": "shop", "environments": {"prod": env}, "services": {}, "channels": channels, "people": {"engineer": {}, "lead": {}}}
+    document = {
+        "platform": "shop",
+        "environments": {"prod": env},
+        "services": {},
+        "channels": channels,
+        "people": {"engineer": {"slack": "U0E"}, "lead": {"slack": "U0L"}, "phoneonly": {}},
+    }
     return Config.model_validate(document | more)
 
 
