@@ -20,6 +20,7 @@ from escalation.delivery import subject_of
 from escalation.incident import LEGAL, Incident, State
 from escalation.observe import Change, Levels, View, observe
 
+CLOCKS_DIFFER = timedelta(minutes=1)
 PAGERDUTY = "PagerDuty"
 """Who acts where PagerDuty names nobody."""
 
@@ -32,7 +33,7 @@ def take(tx: Transaction, config: Config, seen: PagerIncident | PagerEvent, aske
     row = _page_of(tx, seen)
     if row is None:
         return _foreign(tx, config, seen)
-    if asked_at is not None and (row.lease_until is not None or (row.settled_at is not None and row.settled_at > asked_at)):
+    if asked_at is not None and (row.lease_until is not None or _settled_since(row, asked_at)):
         return False
     before = None if row.incident is None else book.find(tx, row.incident)[1]
     changes = observe(before, _view(row), seen, _levels(tx, config))
@@ -42,6 +43,11 @@ def take(tx: Transaction, config: Config, seen: PagerIncident | PagerEvent, aske
         row.seen_at = max(seen.occurred_at, row.seen_at or seen.occurred_at)
     tx.save(row)
     return bool(changes)
+
+
+def _settled_since(row: PageRow, asked_at: datetime) -> bool:
+    """Whether we have done something to it since. What was done later than clocks differ is from before ours was set back, and was earlier."""
+    return row.settled_at is not None and asked_at < row.settled_at <= asked_at + CLOCKS_DIFFER
 
 
 def _page_of(tx: Transaction, seen: PagerIncident | PagerEvent) -> PageRow | None:

@@ -1,7 +1,8 @@
 """Somebody is called, and if he does not answer somebody else: on the phones of the sandbox's PagerDuty, in direct messages and in #incidents."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlmodel import select
 
 from bot.entry.metrics import collectors
 from bot.store.incident_tables import EscalationRow
+from sandbox.clock import Clock
 from sandbox.faults import Fault
 from sandbox.pagerduty import Incident, lifecycle
 from sandbox.pagerduty.state import Agent, Override, Window
@@ -154,6 +156,26 @@ async def test_an_answer_on_the_phone_stops_it(tmp_path: Path, webhooks: bool) -
         on_the_phone(bot, "resolve", "engineer")
         await minutes(bot, 0.1 if webhooks else 1)
         assert "resolved by @engineer" in shown(bot) or "resolved by @PagerDuty" in shown(bot)
+
+
+@dataclass
+class Behind:
+    """A clock that was set back by an hour; the world's goes on."""
+
+    clock: Clock
+
+    def now(self) -> datetime:
+        return self.clock.now() - timedelta(hours=1)
+
+
+async def test_an_answer_that_is_only_asked_for_is_seen_also_after_the_clock_was_set_back(bot: Stage) -> None:
+    await bot.senior.says(DECLARE)
+    await bot.forward(10)
+    bot.bot.store.clock = Behind(bot.world.clock)
+    await bot.forward(10)
+    on_the_phone(bot, "acknowledge", "engineer")
+    await bot.forward(minutes=3, step=10)
+    assert await bot.events("incident.acknowledged") == ["engineer"]
 
 
 @pytest.mark.slow
