@@ -1,11 +1,13 @@
 """The kinds of argument that several commands share."""
 
 import re
+from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from bot.core.durations import Duration
 from bot.core.incident_name import incident_number
 from bot.core.parse import Param, Version
 from bot.core.suggest import quoted
@@ -46,6 +48,12 @@ def _severity(value: object) -> object:
     return value.upper() if isinstance(value, str) and value.casefold().startswith("sev") else value
 
 
+def _some_time(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError("a length of time of a second or more")
+    return value
+
+
 Environment = Annotated[str, Param(choices="environments", metavar="env", help="the environment")]
 Services = Annotated[tuple[str, ...], Param(option=True, choices="deployable", metavar="NAME", help="only this service; may be given several times")]
 OperationName = Annotated[str, BeforeValidator(operation_name), Param(metavar="operation", kind="operation", help="an operation, such as op-142")]
@@ -57,6 +65,19 @@ ThisIncident = Annotated[
 ]
 ActionName = Annotated[str, BeforeValidator(_action), Param(metavar="item", kind="action", help="an action item, such as act-7")]
 Severity = Annotated[str, BeforeValidator(_severity), Param(choices="severities", metavar="severity", help="how bad it is")]
+SomeTime = Annotated[Duration, AfterValidator(_some_time)]
 Reason = Annotated[str, Param(rest=True, metavar="reason", help="why, for the others and for the record")]
 
-__all__ = ["ActionName", "Environment", "IncidentName", "OperationName", "Reason", "Services", "Severity", "ThisIncident", "Version", "operation_name"]
+__all__ = [
+    "ActionName",
+    "Environment",
+    "IncidentName",
+    "OperationName",
+    "Reason",
+    "Services",
+    "Severity",
+    "SomeTime",
+    "ThisIncident",
+    "Version",
+    "operation_name",
+]

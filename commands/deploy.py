@@ -51,7 +51,13 @@ async def plan(arguments: Arguments, context: Context) -> Plan:
     results += [*shared(targets), *await context.store.read(lambda tx: _records(tx, context, arguments.environment, [*chosen]))]
     if there:
         verdict = Verdict.WARNING if targets else Verdict.BLOCKED
-        results.append(CheckResult(check="already", verdict=verdict, text=f"{', '.join(there)} runs {arguments.version} in {arguments.environment} already."))
+        results.append(
+            CheckResult(
+                check="already",
+                verdict=verdict,
+                text=f"{' and '.join(there)} {'runs' if len(there) == 1 else 'run'} {arguments.version} in {arguments.environment} already.",
+            )
+        )
     services = {target.service: target.settings for target in targets}
     (seen, gates), said = await asyncio.gather(
         watched(world.metrics, services), tested(world.code, config, environment, services, arguments.version, context.now)

@@ -21,7 +21,11 @@ async def _help(arguments: Arguments, context: Context) -> Card:
     lines = [line(Code(text="/aiec help deploy"), " explains one of them.")]
     for group in GROUPS:
         listed = [command for command in mine if command.group == group]
-        lines += [line(Bold(text=group)), *(line(Code(text=f"/aiec {command.examples[0]}"), f" {command.summary}") for command in listed)] if listed else []
+        lines += (
+            [line(Bold(text=group.capitalize())), *(line(Code(text=f"/aiec {command.examples[0]}"), f" {command.summary}") for command in listed)]
+            if listed
+            else []
+        )
     return Card(headline=line(f"What you may do here, {context.request.actor.name}"), lines=tuple(lines))
 
 

@@ -5,15 +5,14 @@ from typing import Annotated
 from sqlmodel import col, select
 
 from bot.command import Bookkeeping, Command, Context
-from bot.core.card import Bold, Card, Person, State, line
+from bot.core.card import Bold, Card, Channel, Person, Ref, State, line
 from bot.core.data import Frozen
-from bot.core.durations import Duration
 from bot.core.errors import Denied, Refused
 from bot.core.events import Event
 from bot.core.parse import Param
 from bot.store.tables import FreezeRow, LockRow
 from bot.store.transaction import Message, Transaction
-from commands.arguments import Environment, Reason
+from commands.arguments import Environment, Reason, SomeTime
 from commands.preflight.records import declared
 
 
@@ -24,7 +23,7 @@ class HoldArguments(Frozen):
 
 class FreezeArguments(Frozen):
     environment: Environment
-    for_: Annotated[Duration | None, Param(option=True, metavar="DURATION", help="how long; without it until somebody unfreezes")] = None
+    for_: Annotated[SomeTime | None, Param(option=True, metavar="DURATION", help="how long; without it until somebody unfreezes")] = None
     reason: Reason
 
 
@@ -89,11 +88,12 @@ def _unfreeze(arguments: ReleaseArguments, context: Context, tx: Transaction) ->
 
 
 def _announce(context: Context, tx: Transaction, environment: str, state: State, headline: str, reason: str) -> Card:
-    """Says it in the environment's channel, and returns the same for whoever asked."""
+    """Says it in the environment's channel, and returns for whoever asked the same, or in Slack a link to it: nobody reads it twice in one channel."""
     lines = (line("by ", Person(name=context.request.actor.name), f": {reason}" if reason else ""),)
     card = Card(state=state, headline=line(Bold(text=headline)), lines=lines)
-    tx.send(Message(key=f"{context.request.command}/{context.request.key}", channel=context.config.environments[environment].channel, card=card))
-    return card
+    key, channel = f"{context.request.command}/{context.request.key}", context.config.environments[environment].channel
+    tx.send(Message(key=key, channel=channel, card=card))
+    return card if context.request.origin.kind != "slack" else Card(headline=line(Ref(key=key, text=headline), ", in ", Channel(name=channel)))
 
 
 LOCK = Command(

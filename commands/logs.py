@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from bot.command import Command, Context, Read
 from bot.core.card import Attachment, Bold, Card, Code, Evidence, Line, line
 from bot.core.data import Frozen
-from bot.core.durations import Duration, notation
+from bot.core.durations import notation
 from bot.core.errors import AiecError, Forbidden, NotFound, Unauthenticated
 from bot.core.loglines import LogLine, Pattern, Sieve, merged, short_names
 from bot.core.parse import Param
 from bot.core.ports import Cluster, Json
 from bot.core.text import printable
 from bot.core.workload import container_of
-from commands.arguments import Environment
+from commands.arguments import Environment, SomeTime
 from commands.follow import Asked, follow, there
 from commands.target import Target, pods_of
 
@@ -33,18 +33,10 @@ _INLINE_LINES, _INLINE_CHARACTERS = 60, 4_000
 _FILE = 512 * 1024
 
 
-def _some_time(value: timedelta) -> timedelta:
-    if value < timedelta(seconds=1):
-        raise ValueError("a length of time of a second or more")
-    return value
-
-
 class LogsArguments(Frozen):
     environment: Environment
     target: Target
-    since: Annotated[
-        Annotated[Duration, AfterValidator(_some_time)] | None, Param(option=True, metavar="DURATION", help="only what is not older, such as 15m")
-    ] = None
+    since: Annotated[SomeTime | None, Param(option=True, metavar="DURATION", help="only what is not older, such as 15m")] = None
     tail: Annotated[
         int | None,
         Field(ge=1, le=MOST_LINES),

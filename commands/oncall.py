@@ -12,13 +12,13 @@ from bot.core.card import Bold, Card, Line, Person, Row, Span, State, Time, line
 from bot.core.config import Config
 from bot.core.config_types import moment_of
 from bot.core.data import Frozen
-from bot.core.durations import Duration
 from bot.core.errors import Refused, UsageError
 from bot.core.events import Event
 from bot.core.parse import Param
 from bot.core.suggest import did_you_mean, quoted
 from bot.store.incident_tables import OverrideRow
 from bot.store.transaction import Message, Transaction
+from commands.arguments import SomeTime
 from escalation import oncall
 from escalation.handover import DAY, on_duty_since, read, summary
 from escalation.ladder import Ladder, ladder_of
@@ -47,7 +47,7 @@ class ShowArguments(Frozen):
 class OverrideArguments(Frozen):
     level: Level
     person: Annotated[str, Param(choices="people", kind="person", metavar="person", help="who is called instead")]
-    for_: Annotated[Duration, Param(option=True, kind="duration", metavar="DURATION", help="how long, such as 8h")]
+    for_: Annotated[SomeTime, Param(option=True, kind="duration", metavar="DURATION", help="how long, such as 8h")]
     from_: Annotated[datetime | None, BeforeValidator(_moment), Param(option=True, metavar="TIME", help="from when on (UTC); now, unless given")] = None
     policy: PolicyName = None
     reason: Annotated[str, Param(rest=True, metavar="reason", help="why, for the others and for the record")] = ""

@@ -9,7 +9,7 @@ from bot.command import Command, Context, Read
 from bot.core.card import Card, Evidence, Row, line
 from bot.core.data import Frozen
 from bot.core.errors import NotFound
-from bot.core.operation import Operation, Phase
+from bot.core.operation import Operation, Phase, Stage
 from bot.core.operation_card import diff, operation_card
 from bot.core.parse import Param
 from bot.core.text import duration
@@ -86,14 +86,47 @@ async def _show(arguments: ShowArguments, context: Context) -> Card:
     card = operation_card(operation)
     if figures is not None:
         card = card.model_copy(update={"lines": (*card.lines, *figures.lines), "chart": figures.chart})
-    timeline = Evidence(title="Timeline (UTC)", text="\n".join(_event(event) for event in events))
+    timeline = Evidence(title="Timeline (UTC)", text="\n".join(told(events)))
     return card.model_copy(update={"checks": operation.plan.checks, "evidence": (diff(operation.plan), timeline, *card.evidence)})
 
 
+_STAGES = {
+    Stage.INTENDED: "about to begin",
+    Stage.APPLIED: "under way",
+    Stage.DONE: "done",
+    Stage.FAILED: "failed",
+    Stage.UNDO_INTENDED: "about to be put back",
+    Stage.UNDO_APPLIED: "being put back",
+    Stage.UNDONE: "was put back",
+    Stage.KEPT: "left as it is",
+    Stage.UNDO_FAILED: "could not be put back",
+}
+_PHASES = {Phase.RUNNING: "begun", Phase.UNDOING: "what was changed is put back"}
+_FOLLOWED = {f"step.{Stage.INTENDED}": f"step.{Stage.APPLIED}", f"step.{Stage.UNDO_INTENDED}": f"step.{Stage.UNDO_APPLIED}"}
+
+
+def told(events: Sequence[EventRow]) -> list[str]:
+    """Returns a line for each thing that an operation's log says to people: neither how its message was brought about, nor that a step was about to begin when
+    it then began. What was about to begin and never did stays, because that is where something broke off.
+    """
+    began = {(event.kind, (event.payload or {}).get("target")) for event in events}
+    return [
+        _event(event)
+        for event in events
+        if not event.kind.startswith("message.") and (_FOLLOWED.get(event.kind), (event.payload or {}).get("target")) not in began
+    ]
+
+
 def _event(event: EventRow) -> str:
-    payload = event.payload or {}
-    said = " ".join(str(payload[key]) for key in ("target", "text", "because") if payload.get(key))
-    return f"{event.at:%H:%M:%S} {event.kind.replace('operation.', '').replace('_', ' ')} {said} ({event.actor})".replace("  ", " ")
+    payload, (family, _, kind) = event.payload or {}, event.kind.partition(".")
+    if family == "step":
+        stage = _STAGES.get(Stage(kind), kind)
+        said = f"{payload.get('target', '')} {stage}"
+    else:
+        said = _PHASES[Phase(kind)] if kind in _PHASES else kind.replace("_", " ")
+    by = "" if event.actor == "aiec" else f" by {event.actor}"
+    why = payload.get("text") or payload.get("because")
+    return f"{event.at:%H:%M:%S}  {said}{by}{f': {why}' if why else ''}"
 
 
 OPERATIONS = Command(

@@ -166,7 +166,12 @@ async def _rebound(arguments: Arguments, context: Context, found: Found, scaler:
 def _rails(found: Found, asked: tuple[int, int], rails: Replicas | None, *, contain: bool) -> CheckResult:
     """Blocks what is beyond the guard rails of aiec.yaml; zero in any case, unless it is to contain something."""
     least, most = (rails.min, rails.max) if rails else (1, MOST)
-    kept = f"{found.service} has {least}–{most} pods by `services.{found.service}.replicas` of aiec.yaml" if rails else f"{found.service} has no guard rails"
+    span = f"{least}–{most}" if most > least else str(least)
+    kept = (
+        f"{found.service} has {span} {'pod' if span == '1' else 'pods'} by `services.{found.service}.replicas` of aiec.yaml"
+        if rails
+        else f"{found.service} has no guard rails"
+    )
     low, high = asked
     least = max(least, 1)  # zero is never reached by mistake
     if high > most:
@@ -177,7 +182,7 @@ def _rails(found: Found, asked: tuple[int, int], rails: Replicas | None, *, cont
         return CheckResult(check="bounds", verdict=Verdict.BLOCKED, text=f"{low} is too few: {reason}", hint=hint)
     if low < least:
         return CheckResult(check="bounds", verdict=Verdict.WARNING, text=f"contains {found.service}: {low} pods, and {kept}")
-    return CheckResult(check="bounds", verdict=Verdict.PASSED, text=f"within {least}–{most}" if rails else kept)
+    return CheckResult(check="bounds", verdict=Verdict.PASSED, text=f"within {span}" if rails else kept)
 
 
 def _autoscaled(scaler: Json) -> CheckResult:

@@ -17,8 +17,10 @@ class Return:
     to: Json
 
 
-def find_revision(workload: Json, revisions: Sequence[Json], wanted: int | None) -> Return:
-    """Returns the revision with that number, or without one the latest before the present one. Raises Refused: there is none, or it is there already."""
+def find_revision(workload: Json, revisions: Sequence[Json], wanted: int | None, look: str) -> Return:
+    """Returns the revision with that number, or without one the latest before the present one. Raises Refused: there is none, or it is there already;
+    `look` then says how one sees those that there are.
+    """
     mine = sorted(owned(workload, revisions), key=number)
     now = new_revision(workload, revisions)
     present = number(now) if now else 0
@@ -26,18 +28,15 @@ def find_revision(workload: Json, revisions: Sequence[Json], wanted: int | None)
     if wanted is not None:
         chosen = next((one for one in mine if number(one) == wanted), None)
         if chosen is None:
-            raise Refused(f"{title(workload)} has no revision {wanted}: {_listed(mine, present)}.", _CHOOSE)
+            raise Refused(f"{title(workload)} has no revision {wanted}: {_listed(mine, present)}.", look)
         if chosen is now:
-            raise Refused(f"{title(workload)} is at revision {wanted} already.", _CHOOSE)
+            raise Refused(f"{title(workload)} is at revision {wanted} already.", look)
         return Return(present, chosen)
     if not others:
         why = "it has no other" if mine else "its history is empty"
         hint = "`revisionHistoryLimit` says how many are kept; a version can also be deployed again."
         raise Refused(f"{title(workload)} has no earlier revision to return to: {why}.", hint)
     return Return(present, others[-1])
-
-
-_CHOOSE = "`/aiec history` shows what each of them is."
 
 
 def _listed(revisions: Sequence[Json], present: int) -> str:

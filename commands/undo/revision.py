@@ -43,7 +43,7 @@ async def plan_revision(asked: Asked, context: Context) -> Plan:
     if strategy(found.workload) == "OnDelete":
         raise Refused(f"{found.title} replaces its pods only when they are deleted (updateStrategy OnDelete).", "Set it to RollingUpdate first.")
     revisions = await found.cluster.list("ReplicaSet" if found.settings.kind == "Deployment" else "ControllerRevision")
-    back = find_revision(found.workload, revisions, asked.to)
+    back = find_revision(found.workload, revisions, asked.to, f"`/aiec history {asked.environment} {asked.service}` shows what each of them is.")
     changed = await _tried(found, back)
     step = _step(found, back, changed["spec"]["template"], context)
     target = found.target(step.after, changed)

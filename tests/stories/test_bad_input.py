@@ -47,8 +47,15 @@ async def test_a_button_is_no_way_around_a_permission(bot: Stage) -> None:
     assert "waits for one approval" in bot.last()
 
 
+async def test_what_runs_already_is_said_of_one_and_of_two(bot: Stage) -> None:
+    assert "gateway and ml-recommendation run v1.1.0 in prod already." in await bot.engineer.says("/aiec deploy prod v1.1.0")
+    assert "gateway runs v1.1.0 in prod already." in await bot.engineer.says("/aiec deploy prod v1.1.0 --service gateway")
+
+
 async def test_help_lists_what_this_person_may_do(bot: Stage) -> None:
-    assert "/aiec deploy prod v1.2.0" in await bot.engineer.says("/aiec help")
+    listed = await bot.engineer.says("/aiec help")
+    assert "/aiec deploy prod v1.2.0" in listed
+    assert "*Change production*" in listed
     assert "/aiec deploy" not in (await bot.newcomer.says("/aiec help")).replace("/aiec help deploy", "")
     explained = await bot.engineer.says("/aiec help deploy")
     assert "`/aiec deploy <env> <version> [--service NAME]… [--emergency REASON] [--prune] [--take-ownership] [--dry-run]`" in explained.splitlines()

@@ -1,5 +1,6 @@
 """Locks, freezes and looking: what keeps an environment still, and what everybody can see."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ async def test_a_lock_keeps_others_out_and_lets_its_holder_work(bot: Stage) -> N
     await bot.senior.says("/aiec lock prod migrating the database")
     assert "🔒 locked · *prod is locked*" in bot.last()
     assert "by @senior: migrating the database" in bot.last()
+    assert bot.senior.sees()[-1].plain.endswith("|prod is locked>, in #devops")
     assert "senior holds prod since" in await bot.engineer.says("/aiec deploy prod v1.2.0")
     await bot.senior.says("/aiec deploy prod v1.2.0")
     assert "waits for one approval" in bot.last()
@@ -45,6 +47,11 @@ async def test_a_freeze_blocks_until_it_ends_and_an_emergency_goes_through(bot: 
     await bot.forward(minutes=121, step=60)
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     assert "✅ no freeze" in bot.last()
+
+
+async def test_a_freeze_that_would_be_over_at_once_is_refused(bot: Stage) -> None:
+    assert "*0s* is not a length of time of a second or more" in await bot.lead.says("/aiec freeze prod --for 0s moving house")
+    assert "no freeze" in await bot.engineer.says("/aiec deploy prod v1.2.0 --dry-run")
 
 
 async def test_a_closed_change_window_says_when_it_opens(tmp_path: Path) -> None:
@@ -87,5 +94,13 @@ async def test_status_and_history_show_the_cluster(bot: Stage) -> None:
     assert "*v1.1.0* · installed" in history
     assert "op-1" in await bot.newcomer.says("/aiec operations")
     shown = await bot.newcomer.says("/aiec show op-1")
-    assert "approved (lead)" in shown
+    timeline = shown.partition("Timeline (UTC)")[2]
+    assert re.findall(r"\d\d:\d\d:\d\d  (.+)", timeline)[:4] == [
+        "planned by engineer",
+        "approved by lead",
+        "begun",
+        "deployment/gateway-production under way",
+    ]
+    assert "deployment/gateway-production done: 3 new pods available" in timeline
+    assert "message.sent" not in shown
     assert "+ image: ghcr.io/aiecommerce/platform/gateway:v1.2.0@sha256:" in shown

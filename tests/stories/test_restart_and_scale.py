@@ -109,6 +109,7 @@ async def test_where_an_autoscaler_decides_its_bounds_are_offered_instead(bot: S
 
 MISTAKES = {
     "/aiec scale prod gateway 11": "11 is too many: gateway has 3–10 pods by `services.gateway.replicas` of aiec.yaml.",
+    "/aiec scale prod redis 0": "0 is too few: redis has 3 pods by `services.redis.replicas` of aiec.yaml.",
     "/aiec scale prod gateway 2": "2 is too few: gateway has 3–10 pods",
     "/aiec scale prod gateway 0": "--contain`, which needs an approval",
     "/aiec scale prod gateway -1": "*-1* is below 0",

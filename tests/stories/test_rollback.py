@@ -50,6 +50,7 @@ async def test_without_an_earlier_revision_one_sentence_says_so(bot: Stage) -> N
 async def test_a_revision_that_is_not_there_or_is_there_already_is_refused_with_those_that_are(bot: Stage) -> None:
     await deployed(bot)
     assert "Deployment gateway-production has no revision 7: there are 1, 2 (now)." in await bot.engineer.says("/aiec rollback prod gateway --to 7")
+    assert "`/aiec history prod gateway` shows what each of them is." in await bot.engineer.says("/aiec rollback prod gateway --to 7")
     assert "Deployment gateway-production is at revision 2 already." in await bot.engineer.says("/aiec rollback prod gateway --to 2")
     assert "*0* is below 1" in await bot.engineer.says("/aiec rollback prod gateway --to 0")
     assert "*last* is not a whole number" in await bot.engineer.says("/aiec rollback prod gateway --to last")

@@ -36,7 +36,7 @@ HISTORY = [replica_set("web:1", 1), replica_set("web:3", 3), replica_set("web:2"
 
 @pytest.mark.parametrize(("now", "wanted", "expected"), [("web:3", None, (3, 2)), ("web:3", 1, (3, 1)), ("web:1", None, (1, 3)), ("web:2", 3, (2, 3))])
 def test_without_a_number_it_is_the_latest_of_the_others(now: str, wanted: int | None, expected: tuple[int, int]) -> None:
-    found = find_revision(deployment(now), HISTORY, wanted)
+    found = find_revision(deployment(now), HISTORY, wanted, "Look there.")
     assert (found.present, number(found.to)) == expected
 
 
@@ -53,7 +53,7 @@ def test_without_a_number_it_is_the_latest_of_the_others(now: str, wanted: int |
 )
 def test_what_cannot_be_returned_to_is_said_with_what_can(history: list[Json], wanted: int | None, said: str) -> None:
     with pytest.raises(Refused) as refused:
-        find_revision(deployment("web:3"), history, wanted)
+        find_revision(deployment("web:3"), history, wanted, "Look there.")
     assert refused.value.text == said
 
 
