@@ -13,7 +13,7 @@ from sqlmodel import col, or_, select
 from bot.command import Change, Command, Context
 from bot.core.card import Card, line
 from bot.core.config import Config
-from bot.core.errors import AiecError, Conflict, Unavailable
+from bot.core.errors import AiecError, Conflict, Unauthenticated, Unavailable
 from bot.core.figures import figures_card
 from bot.core.operation import Operation, Phase, Stage, current, expire, fail, settle
 from bot.core.outcome import Failed
@@ -146,7 +146,7 @@ class OperationManager:
                 case _:
                     undoing = run.stage is Stage.UNDO_APPLIED
                     return looked(run, *await step.check(world, run.since or world.now, run.seen, undoing=undoing))
-        except Unavailable as error:
+        except (Unavailable, Unauthenticated) as error:
             return unanswered(run, error, world.now)
         except AiecError as error:
             if isinstance(error, Conflict) and run.stage is Stage.UNDO_INTENDED:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.core.card import Attachment
-from bot.core.errors import AiecError, Throttled, Unavailable
+from bot.core.errors import AiecError, Throttled, Unauthenticated, Unavailable
 from bot.core.operation import Operation, Phase, Run, Stage, current
 from bot.core.outcome import UNANSWERED, Done, Failed, Outcome, Waiting
 
@@ -60,14 +60,16 @@ def looked(run: Run, outcome: Outcome, seen: Mapping[str, datetime]) -> Move:
 
 
 def unanswered(run: Run, error: AiecError, now: datetime) -> Move:
-    """There was no answer, or somebody was faster: tried again with a growing pause, for as long as GIVE_UP_AFTER; `seen` keeps since when."""
+    """There was no answer, our credentials have expired, or somebody was faster: tried again with a growing pause, for as long as GIVE_UP_AFTER; `seen` keeps
+    since when."""
     since = run.seen.get(UNANSWERED, now)
     if now - since >= GIVE_UP_AFTER:
         return given_up(run, Failed(code=error.code, why=error.text, hint=error.hint), unsure=True)
     pause = error.retry_after if isinstance(error, Throttled) else min(timedelta(seconds=2 ** min(run.tries, 5)), RETRY_AT_MOST_EVERY)
     seen = {**run.seen, UNANSWERED: since}
     said = "no answer, tries again" if isinstance(error, Unavailable) else "tries again"
-    return Move(run.model_copy(update={"tries": run.tries + 1, "text": f"{said}: {error.text}", "seen": seen}), pause)
+    advice = f" {error.hint}" if isinstance(error, Unauthenticated) else ""
+    return Move(run.model_copy(update={"tries": run.tries + 1, "text": f"{said}: {error.text}{advice}", "seen": seen}), pause)
 
 
 def given_up(run: Run, failure: Failed, *, unsure: bool = False) -> Move:

@@ -186,10 +186,10 @@ class Scene:
     async def ended(self, *words: str) -> Message:
         """Waits until the last message shows one of these words, and the bot has said all that it has to say, and then returns it."""
         await until(lambda: any(word in message.plain for message in self.messages()[-1:] for word in words), what=self.describe)
-        await self._all_said()
+        await self.all_said()
         return self.messages()[-1]
 
-    async def _all_said(self) -> None:
+    async def all_said(self) -> None:
         waiting = select(MessageRow).where(col(MessageRow.next_at).is_not(None))
         with self.store() as store:
             await until(lambda: store.look(lambda tx: tx.first(waiting)) is None, what=self.describe)

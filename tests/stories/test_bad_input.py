@@ -83,6 +83,11 @@ async def test_a_registry_in_trouble_blocks_and_says_so(bot: Stage, fault: Fault
 
 
 async def test_an_expired_token_of_the_cluster_is_said_as_that(bot: Stage) -> None:
-    bot.world.faults.add(Fault(kind="status", system="kubernetes", status=401))
+    name = bot.world.faults.add(Fault(kind="status", system="kubernetes", status=401))
     told = await bot.engineer.says("/aiec deploy prod v1.2.0")
-    assert "credentials" in told or "token" in told.lower()
+    assert "The cluster of prod" in told
+    assert "does not accept our credentials" in told
+    assert "renew the credentials of this context in KUBECONFIG, or the service account" in told
+    assert not [message for message in bot.slack.messages("devops", "lead") if message.app]
+    bot.world.faults.clear(name)
+    assert "No operations" in await bot.engineer.says("/aiec operations")

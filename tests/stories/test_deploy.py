@@ -231,6 +231,33 @@ async def test_a_cluster_that_falls_silent_half_way_is_waited_for(bot: Stage) ->
     assert "✅ done" in bot.last()
 
 
+async def test_a_token_that_expires_half_way_is_waited_for_and_named(bot: Stage) -> None:
+    """What had begun goes on when somebody has renewed it; nothing is put back meanwhile, for nothing could be."""
+    await bot.engineer.says("/aiec deploy prod v1.2.0")
+    bot.world.kubernetes.ready_after = 10
+    await bot.lead.clicks("Approve")
+    name = bot.world.faults.add(Fault(kind="status", system="kubernetes", status=401))
+    await bot.forward(40)
+    told = " ".join(bot.last().split())
+    assert "tries again: The cluster of prod" in told
+    assert "does not accept our credentials (401 Unauthorized). The token has expired or was revoked: renew" in told
+    bot.world.faults.clear(name)
+    await bot.forward(minutes=2)
+    assert "✅ done" in bot.last()
+
+
+async def test_a_token_that_nobody_renews_ends_it_and_what_was_not_put_back_is_named(bot: Stage) -> None:
+    await bot.engineer.says("/aiec deploy prod v1.2.0")
+    bot.world.kubernetes.ready_after = 10
+    await bot.lead.clicks("Approve")
+    bot.world.faults.add(Fault(kind="status", system="kubernetes", status=401))
+    await bot.forward(minutes=40, step=20)
+    assert "❌ failed" in bot.last()
+    assert "does not accept our credentials" in bot.last()
+    assert "`gateway` " in bot.last()
+    assert bot.image(GATEWAY) == "v1.2.0"
+
+
 async def test_slack_down_holds_up_no_deploy_and_loses_no_message(bot: Stage) -> None:
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     await bot.lead.clicks("Approve")

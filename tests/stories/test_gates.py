@@ -1,5 +1,6 @@
 """Figures that are watched while a rollout bakes: seen well, seen badly, and not seen."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,14 @@ async def test_a_prometheus_that_is_away_fails_closed(bot: Stage) -> None:
     await bot.forward(minutes=2)
     assert "failed and was rolled back" in bot.last()
     assert "gateway error rate was not seen: Prometheus (127.0.0.1" in bot.last()
+
+
+async def test_a_prometheus_that_is_slow_blocks_in_time_and_is_named(bot: Stage) -> None:
+    bot.world.faults.add(Fault(kind="hang", system="prometheus"))
+    async with asyncio.timeout(60):
+        refused = await bot.engineer.says(DEPLOY)
+    assert "gateway error rate was not seen: Prometheus (127.0.0.1" in refused
+    assert not [message for message in bot.slack.messages("devops", "lead") if message.app]
 
 
 @pytest.mark.slow

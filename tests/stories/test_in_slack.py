@@ -129,6 +129,31 @@ async def test_a_wrong_value_is_answered_by_its_sentence_and_not_by_a_form(bot: 
     assert bot.slack.modal("engineer") is None
 
 
+async def test_a_form_that_somebody_else_submits_is_his_request_and_not_the_openers(bot: Stage) -> None:
+    """Slack lets nobody, but a delivery is believed for what it says: whose permission counts is the submitter's."""
+    await bot.engineer.says("/aiec deploy prod")
+    view = form(bot, bot.engineer)
+    view.user = bot.slack.user("newcomer").id
+    assert (await bot.slack.transport(actions.submit(bot.slack, "newcomer", view, {"version": "v1.2.0"}))).body == {}
+    await bot.settle()
+    assert "`deploy` in prod is not granted to you" in private(bot.engineer)[-1]  # the answer goes where the form was asked for
+    assert await bot.events("request.denied") == ["newcomer"]
+    assert public(bot) == []
+
+
+async def test_a_form_submitted_after_what_it_was_for_is_over_changes_nothing(bot: Stage) -> None:
+    await bot.lead.says("/aiec incident declare SEV3 checkout is slow --service gateway", "incidents")
+    await bot.lead.clicks("Update", "incidents")
+    view = form(bot, bot.lead)
+    await bot.lead.says("/aiec incident resolve #1", "incidents")
+    await bot.lead.says("/aiec incident close #1", "incidents")
+    before = bot.last("incidents")
+    await bot.slack.submits("lead", view, {"text": "we look at it"})
+    await bot.settle()
+    assert "closed" in private(bot.lead, "incidents")[-1]
+    assert bot.last("incidents") == before
+
+
 async def test_a_form_submitted_twice_is_one_request(bot: Stage) -> None:
     await bot.engineer.says("/aiec deploy prod")
     delivery = actions.submit(bot.slack, "engineer", form(bot, bot.engineer), {"version": "v1.2.0"})
