@@ -44,7 +44,8 @@ async def check(*, live: bool, as_json: bool) -> int:
         print(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
     else:
         counts = {level: sum(one.level is level for one in found) for level in Level}
-        print(*(one.line() for one in found), "", f"{counts[Level.WRONG]} wrong, {counts[Level.WARNING]} warnings", sep="\n")
+        warnings = f"{counts[Level.WARNING]} warning{'' if counts[Level.WARNING] == 1 else 's'}"
+        print(*(one.line() for one in found), "", f"{counts[Level.WRONG]} wrong, {warnings}", sep="\n")
     return 1 if fails(found) else 0
 
 
