@@ -121,6 +121,11 @@ def page(tx: Transaction, config: Config, incident: Incident) -> None:
             prepare(tx, config, incident, service)
 
 
+def _revived(row: PageRow) -> bool:
+    """Whether it is to be called for again, and its paging has not said yet when."""
+    return row.status == "triggered" and row.sent_status == "resolved" and row.rounds == row.sent_rounds
+
+
 def _revive(tx: Transaction, number: int) -> None:
     """What was resolved with an incident is to be called for again; when, its paging says. Whoever was called there before was called for what is over."""
     for row in pages_of(tx, number):
@@ -213,7 +218,7 @@ def want(tx: Transaction, row: PageRow, **fields: Any) -> None:
     for name, value in fields.items():
         setattr(row, name, value)
     row.version = row.version + 1
-    if row.rounds:
+    if row.rounds and not _revived(row):
         row.next_at = row.next_at or tx.now
     tx.save(row)
 

@@ -136,7 +136,8 @@ def _page(tx: Transaction, called: OnCall, place: Place, incidents: Sequence[int
     """
     # What somebody resolved there by itself, while its storm goes on, rings no more.
     base = and_(tx.among(col(PageRow.incident), incidents), col(PageRow.again) == 0, col(PageRow.status) != "resolved")
-    ringing = and_(base, col(PageRow.status) == "triggered", col(PageRow.sent_rounds) > 0, col(PageRow.sent_level) == called.level)
+    calling = and_(col(PageRow.status) == "triggered", col(PageRow.sent_status) == "triggered", col(PageRow.sent_rounds) > 0)
+    ringing = and_(base, calling, col(PageRow.sent_level) == called.level)
     repeated = [*tx.session.scalars(select(col(PageRow.key)).where(ringing))] if called.level == place.level else []
     newer = {"version": PageRow.version + 1, "next_at": tx.now}
     repeats = and_(tx.among(col(PageRow.incident), incidents), col(PageRow.again) > 0, col(PageRow.status) != "resolved")

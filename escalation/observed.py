@@ -35,6 +35,9 @@ def take(tx: Transaction, config: Config, seen: PagerIncident | PagerEvent, aske
         return _foreign(tx, config, seen)
     if asked_at is not None and (row.lease_until is not None or _settled_since(row, asked_at)):
         return False
+    if row.remote != _number(seen):
+        _renumber(tx, row, seen)
+        return False
     before = None if row.incident is None else book.find(tx, row.incident)[1]
     changes = observe(before, _view(row), seen, _levels(tx, config))
     for change in changes:
@@ -50,14 +53,30 @@ def _settled_since(row: PageRow, asked_at: datetime) -> bool:
     return row.settled_at is not None and asked_at < row.settled_at <= asked_at + CLOCKS_DIFFER
 
 
+def _number(seen: PagerIncident | PagerEvent) -> str:
+    return seen.incident if isinstance(seen, PagerEvent) else seen.id
+
+
 def _page_of(tx: Transaction, seen: PagerIncident | PagerEvent) -> PageRow | None:
     """Finds the page by its incident there, else by its key: the answer to our own request may still be under way."""
-    remote, key = (seen.incident, seen.key) if isinstance(seen, PagerEvent) else (seen.id, seen.key)
-    row = tx.first(select(PageRow).where(PageRow.remote == remote).order_by(col(PageRow.created_at).desc()))
-    if row is None and key is not None and (row := tx.get(PageRow, key, lock=True)) is not None:
-        row.remote = row.remote or remote
-        row = row if row.remote == remote else None
-    return row if row is None else tx.get(PageRow, row.key, lock=True)
+    row = tx.first(select(PageRow).where(PageRow.remote == _number(seen)).order_by(col(PageRow.created_at).desc()))
+    if row is not None:
+        return tx.get(PageRow, row.key, lock=True)
+    if seen.key is not None and (row := tx.get(PageRow, seen.key, lock=True)) is not None:
+        row.remote = row.remote or _number(seen)
+    return row
+
+
+def _renumber(tx: Transaction, row: PageRow, seen: PagerIncident | PagerEvent) -> None:
+    """A page of ours that is known here by an older number: it was opened anew there, and the answer was lost. One that is over here is resolved there too; one
+    that is still wanted finds it by its key with the next try. One that somebody opened again beside the one that rings is for him to answer there."""
+    if isinstance(seen, PagerEvent):
+        if seen.type == "incident.triggered":
+            schedule.hasten(tx, schedule.RECONCILE)
+    elif seen.status != "resolved" and row.status == "resolved":
+        row.remote, row.sent_status = seen.id, seen.status
+        row.version, row.next_at = row.version + 1, tx.now
+        tx.save(row)
 
 
 def _view(row: PageRow) -> View:
