@@ -630,6 +630,23 @@ async def test_what_is_reopened_here_is_called_for_anew(watched: Stage) -> None:
     assert len({one.key for one in there(bot)}) == 1
 
 
+async def test_what_is_called_for_anew_and_over_before_the_answer_comes_rings_nobody_and_is_nothing_new(bot: Stage) -> None:
+    await bot.lead.says("/aiec incident declare SEV1 leaked-credential --private")
+    await bot.lead.says("/aiec incident resolve #1")
+    await minutes(bot, 1)
+    bot.world.faults.add(Fault(kind="drop_after", system="pagerduty", method="POST", path="/incidents", times=1))
+    bot.world.faults.add(Fault(kind="status", system="pagerduty", status=503, skip=1))
+    await bot.lead.says("/aiec incident reopen #1")
+    await minutes(bot, 0.5, step=5)
+    await bot.lead.says("/aiec incident resolve #1")
+    assert [one.status for one in there(bot)] == ["resolved", "triggered"]
+    bot.world.faults.clear()
+    await minutes(bot, 6)
+    assert [one.status for one in there(bot)] == ["resolved", "resolved"]
+    assert "leaked" not in shown(bot)
+    assert len(await bot.events("incident.opened")) == 1
+
+
 async def test_incidents_that_are_merged_in_pagerduty_are_merged_here(watched: Stage) -> None:
     bot = watched
     account = bot.world.pagerduty
