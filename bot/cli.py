@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     """Returns the parser of all subcommands."""
     top = argparse.ArgumentParser(prog="aiec", description="The ChatOps bot for incidents and operations on Kubernetes, driven from Slack.")
     top.add_argument("--version", action="version", version=f"aiec {version('aiec')}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
     demo = commands.add_parser("demo", help="play a deploy on stand-ins, and leave the workspace open in the browser")
     demo.add_argument("--headless", action="store_true", help="only play the story, and exit 0 if the deploy ended healthy")
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--live", action="store_true", help="also ask the running bot whether it keeps up")
     check.add_argument("--output", choices=("text", "json"), default="text", help="json prints one list")
     execute = commands.add_parser("exec", help="make a request, as in Slack")
-    execute.add_argument("text", metavar="REQUEST", help='such as "deploy prod v1.2.0"')
+    execute.add_argument("text", metavar="REQUEST", nargs="?", default="", help='such as "deploy prod v1.2.0"; without it, what is going on')
     execute.add_argument("--as", dest="person", metavar="USER", help="somebody of `people` (needs terminal.impersonate)")
     execute.add_argument("--yes", action="store_true", help="do not ask me; never an approval")
     execute.add_argument("--output", choices=("text", "json"), default="text", help="json prints one object")
@@ -103,9 +104,23 @@ def _fast_imports() -> Iterator[None]:
         gc.enable()
 
 
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    """Returns the options. What is wrong ends the process with 2, as argparse does; without any command the help says which there are."""
+    top = parser()
+    options, left = top.parse_known_args(arguments)
+    if options.command is None and not left:
+        top.print_help(sys.stderr)
+        raise SystemExit(USAGE)
+    if options.command == "exec" and left:
+        top.error(f"the request stands in quotes, as one argument: aiec exec {shlex.quote(' '.join([options.text, *left]))}")
+    if left:
+        top.error(f"unrecognized arguments: {' '.join(left)}")
+    return options
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand and returns the exit code. What goes wrong is one or two sentences, never a stack trace."""
-    options = parser().parse_args(arguments)
+    options = _read(sys.argv[1:] if arguments is None else arguments)
     try:
         return asyncio.run(_run(options))
     except AiecError as error:

@@ -4,6 +4,7 @@ What others typed, and what programs logged, is printed without its control char
 """
 
 import re
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -16,6 +17,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[
 # Everything but a newline that moves a cursor, ends a line or changes the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
+_SLASH = re.compile(r"`/aiec((?: [^`]*)?)`")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _BOLD, _CYAN = "1", "36"
 _STATE_COLOURS = {
@@ -99,18 +101,19 @@ def table(rows: Sequence[Row], width: int, zone: tzinfo = UTC, now: datetime | N
 
 
 def plain(card: Card, width: int, zone: tzinfo, colour: bool, now: datetime | None = None) -> list[str]:
-    """Returns the card as lines of at most `width` columns (evidence is never wrapped), times in `zone`, relative ones against `now`.
+    """Returns the card as lines of at most `width` columns (evidence is never wrapped), times in `zone`, relative ones against `now`,
+    and commands as they are typed there.
 
     `colour`: with ANSI colours; every line stands on its own. Buttons are left out, as a terminal has none: a card's lines say what can be typed.
     """
     state = () if card.state is None else (_paint(f"{card.state.mark} {card.state.value}", _STATE_COLOURS[card.state], colour) + " · ",)
-    first = "".join((*state, *(_said(span, zone, now, colour) for span in card.headline)))
+    first = "".join((*state, *(_said(span, zone, now, colour) for span in _typed(card.headline))))
     lines = wrap(first, width, indent="  ")
     for line in card.lines:
-        lines += wrap("".join(_said(span, zone, now, colour) for span in line), width, indent="  ")
-    lines += table(card.rows, width, zone, now)
+        lines += wrap("".join(_said(span, zone, now, colour) for span in _typed(line)), width, indent="  ")
+    lines += table([row.model_copy(update={"text": _typed(row.text)}) for row in card.rows], width, zone, now)
     for text in check_lines(card.checks):
-        lines += wrap(text, width, indent="  ")
+        lines += wrap(_SLASH.sub(_as_typed, text), width, indent="  ")
     for evidence in card.evidence:
         lines += _evidence(evidence, colour)
     if card.chart is not None:
@@ -118,6 +121,29 @@ def plain(card: Card, width: int, zone: tzinfo, colour: bool, now: datetime | No
     if card.file is not None:
         lines += _evidence(Evidence(title=card.file.name, text=card.file.text), colour)
     return lines
+
+
+def typed_in_terminal(request: str) -> str:
+    """Returns the line of a shell that makes a request: `aiec exec "deploy prod v1.2.0"`, or `aiec exec` alone for the overview."""
+    quoted = f'"{request}"' if not re.search(r'["$`\\!]', request) else shlex.quote(request)
+    return f"aiec exec {quoted}" if request else "aiec exec"
+
+
+def _as_typed(found: re.Match[str]) -> str:
+    return f"`{typed_in_terminal((found[1] or '').strip())}`"
+
+
+def _typed(line: Line) -> Line:
+    """Returns the line with Slack's commands as a terminal wants them: what is offered to be run can be run where it is read."""
+    return tuple(_typed_span(span) for span in line)
+
+
+def _typed_span(span: Span) -> Span:
+    if isinstance(span, str):
+        return _SLASH.sub(_as_typed, span)
+    if isinstance(span, Code) and _SLASH.fullmatch(f"`{span.text}`"):
+        return Code(text=typed_in_terminal(span.text.removeprefix("/aiec").strip()))
+    return span
 
 
 def chart_words(chart: Chart) -> Evidence:

@@ -18,7 +18,8 @@ export async function refreshPhones(world) {
   const said = ringing.length ? `The phone of ${names(ringing)} rings` : "";
   if ($("rings").textContent !== said) $("rings").textContent = said;
   fill($("phones"), [
-    keep("title", state.maintenance, () => h("h2", {}, "Phones", ...state.maintenance.map((name) => h("span", { class: "chip" }, `${name}: maintenance`)))),
+    keep("title", state.maintenance, () => h("h2", {}, "Phones", ...state.maintenance.map((name) => h("span", { class: "chip" }, `${name}: maintenance`)),
+      h("small", {}, "PagerDuty calls the next after"))),
     ...ringing.flatMap((phone) => phone.ringing.map((one) => keep(`ring-${phone.user}-${one.incident}`, [phone, one, world.users], () => ring(phone, one, world)))),
     keep("levels", [state.levels, state.phones.map((phone) => [phone.name, phone.missed]), taken(), world.users], () => levels(world)),
   ]);
@@ -60,7 +61,7 @@ function levels(world) {
     h("span", { class: "level", title: several ? level.policy : undefined }, `L${level.level}`),
     h("div", {}, ...level.people.map((id) => person(state.phones.find((phone) => phone.user === id), world, working)),
       level.people.length ? null : h("em", {}, "nobody is on call")),
-    h("small", { title: "how long PagerDuty waits before it calls the next level" }, minutes(level.minutes)))));
+    h("small", {}, minutes(level.minutes)))));
 }
 
 function person(phone, world, working) {

@@ -23,6 +23,8 @@ def test_it_fits_wide_and_narrow_light_and_dark(open_page: Any, width: int, dark
     page = open_page(width=width, dark=dark)
     page.sees("Deploy v1.2.0 to prod")
     assert not page.wide()
+    hint = page.page.get_by_label("Message", exact=True)
+    assert hint.evaluate("node => node.scrollHeight <= node.clientHeight + 1")  # what it offers is one line, whole or cut
     brightness = page.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).reduce((a, b) => a + b)")
     assert (brightness < 200) is dark
     if dark:

@@ -29,6 +29,7 @@ def level(page: Any, number: int) -> Any:
 
 def test_who_is_on_call_stands_there(page: Any) -> None:
     page.page.get_by_role("heading", name="Phones").wait_for()
+    assert page.page.locator("#phones h2 small").inner_text() == "PagerDuty calls the next after"
     assert re.sub(r"\s+", " ", level(page, 1).inner_text()).endswith("Engineer 20 min")
     assert "Manager" in level(page, 3).inner_text()
 

@@ -87,6 +87,7 @@ async def test_action_items_are_written_down_listed_and_done(scene):
     code, found = await as_json(scene, "action done act-9")
     assert (code, found["error"]["text"]) == (1, "There is no action item act-9.")
     assert (await as_json(scene, "action done act-1"))[0] == 0
+    assert '`aiec exec "status"` shows what runs' in (await scene.aiec("exec", *ENGINEER))[1]
     assert "No action item is open" in (await scene.aiec("exec", "action list", *ENGINEER))[1]
 
 

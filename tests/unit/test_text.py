@@ -40,6 +40,22 @@ def test_a_card_in_a_terminal_reads_from_the_most_important_to_the_details():
     ]
 
 
+def test_a_command_is_offered_as_the_terminal_wants_it():
+    offered = Card(
+        headline=("*prd* is not an environment; ", Code(text="/aiec help"), " says more"),
+        lines=(('Usage: `/aiec deploy <env> <version>`, for example `/aiec deploy prod v1.2.0 --emergency "why"`',), (Code(text="/aiec"), " or `status`")),
+        rows=(Row(name="op-3", text=(Code(text="/aiec show op-3"),)),),
+        checks=(CheckResult(check="lock", verdict=Verdict.BLOCKED, text="lead holds prod", hint="`/aiec unlock prod` frees it"),),
+    )
+    assert plain(offered, 200, UTC, colour=False) == [
+        '*prd* is not an environment; `aiec exec "help"` says more',
+        'Usage: `aiec exec "deploy <env> <version>"`, for example `aiec exec \'deploy prod v1.2.0 --emergency "why"\'`',
+        "`aiec exec` or `status`",
+        'op-3  `aiec exec "show op-3"`',
+        '❌ lead holds prod → `aiec exec "unlock prod"` frees it',
+    ]
+
+
 def test_the_summary_is_one_line_with_the_state_in_words():
     assert summary(WAITING) == "⏸ waiting · Deploy v1.2.0 to prod · asked by @engineer · until 14:32 UTC"
     assert summary(Card(headline=("a\nb " * 500,))).endswith("…")
