@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from bot.command import Command, Context, Read
-from bot.core.card import Bold, Card, Code, Row, State, line
+from bot.core.card import Bold, Card, Code, Row, State, Time, line
 from bot.core.config import Service
 from bot.core.data import Frozen
 from bot.core.errors import AiecError, NotFound
@@ -102,8 +103,8 @@ def _revision(revision: Json, container: str, now: bool) -> Row:
     image = next((one["image"] for one in containers(template_of(revision)) if one["name"] == container), "")
     marks = annotations(revision)
     cause = marks.get(CHANGE_CAUSE) or "no change-cause"
-    made = f"{revision['metadata']['creationTimestamp'][:16].replace('T', ' ')} UTC"
-    return Row(name=f"{number(revision)}{' (now)' if now else ''}", text=line(Bold(text=short(image)), f" · {cause} · {made}"))
+    made = Time(at=datetime.fromisoformat(revision["metadata"]["creationTimestamp"]), style="date")
+    return Row(name=f"{number(revision)}{' (now)' if now else ''}", text=line(Bold(text=short(image)), f" · {cause} · ", made))
 
 
 def waiting_for(operations: Sequence[Operation], context: Context) -> list[Operation]:

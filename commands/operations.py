@@ -6,7 +6,7 @@ from typing import Annotated
 from sqlmodel import col, select
 
 from bot.command import Command, Context, Read
-from bot.core.card import Card, Evidence, Row, line
+from bot.core.card import Card, Evidence, Row, Time, line
 from bot.core.data import Frozen
 from bot.core.errors import NotFound
 from bot.core.operation import Operation, Phase, Stage
@@ -56,7 +56,9 @@ def rows(operations: Sequence[Operation]) -> tuple[Row, ...]:
 def _row(operation: Operation) -> Row:
     state = operation.phase.value.replace("_", " ")
     took = f" in {duration(operation.ended_at - operation.started_at)}" if operation.ended_at and operation.started_at else ""
-    return Row(name=operation.name, text=line(f"{operation.plan.title} · {state}{took} · {operation.actor.name} · {operation.created_at:%m-%d %H:%M} UTC"))
+    return Row(
+        name=operation.name, text=line(f"{operation.plan.title} · {state}{took} · {operation.actor.name} · ", Time(at=operation.created_at, style="date"))
+    )
 
 
 class ListArguments(Frozen):
