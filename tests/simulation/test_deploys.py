@@ -25,6 +25,7 @@ def test_the_invariants_hold(first: int) -> None:
         assert not report.problems, failure(report, "deploys")
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_run_always() -> None:
     """Whatever order sets and dictionaries have in a process."""
     first, second = (_replayed(3, hashes) for hashes in ("1", "2"))

@@ -72,6 +72,7 @@ async def test_what_pg_dump_complains_of_does_not_matter_when_it_succeeds(bot: S
     await taken(bot)
 
 
+@pytest.mark.slow
 async def test_a_connection_that_breaks_once_is_tried_again(bot: Stage) -> None:
     bot.world.kubernetes.execs.arrange(Answer("pg_dump --format", stdout=b"x" * 100_000, cut_after=70_000))
     await bot.engineer.says("/aiec backup prod database")

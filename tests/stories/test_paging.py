@@ -302,6 +302,7 @@ async def test_a_service_that_is_gone_or_in_maintenance_is_one_message(bot: Stag
     assert shown(bot).count("The page of #2 (L1)* is not taken by PagerDuty") == 1
 
 
+@pytest.mark.slow
 async def test_pagerduty_that_asks_to_wait_is_obeyed(bot: Stage) -> None:
     bot.world.faults.add(Fault(kind="status", system="pagerduty", status=429, retry_after=5, times=1, method="POST"))
     await bot.engineer.says(DECLARE)

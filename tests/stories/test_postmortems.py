@@ -261,6 +261,7 @@ async def test_what_waits_for_him_stands_in_the_overview_and_at_home_until_it_is
     assert "Continue writing" not in shown(await opens_home(bot, bot.senior))
 
 
+@pytest.mark.slow
 async def test_what_was_due_while_aiec_was_down_is_said_once_late_and_says_so(bot: Stage) -> None:
     await resolved(bot)
     await bot.dead(minutes=50 * 60)
@@ -269,6 +270,7 @@ async def test_what_was_due_while_aiec_was_down_is_said_once_late_and_says_so(bo
     assert "late: aiec was not running at" in direct(bot, "senior")[0]
 
 
+@pytest.mark.slow
 async def test_one_whose_owner_is_not_there_any_more_comes_to_the_lead(bot: Stage) -> None:
     await resolved(bot)
     people = {name: person for name, person in bot.bot.config.people.items() if name != "senior"}

@@ -110,6 +110,7 @@ async def test_a_program_that_is_not_there_is_named(bot: Stage) -> None:
     assert "There is no `reindexdb` in the container of postgres-0" in bot.last()
 
 
+@pytest.mark.slow
 async def test_when_the_connection_breaks_it_does_not_run_again(bot: Stage) -> None:
     answers(bot, "reindexdb", "done", cut_after=2)
     await approved(bot, "/aiec run prod reindex")

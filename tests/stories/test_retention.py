@@ -109,6 +109,7 @@ async def test_an_open_incident_keeps_its_events_and_all_after_them(tmp_path: Pa
         assert (await verified(bot)).problem == ""
 
 
+@pytest.mark.slow
 async def test_without_the_store_nothing_is_pruned_and_it_goes_on_when_it_is_back(tmp_path: Path) -> None:
     async with stage(tmp_path) as bot:
         await some_work(bot)
