@@ -4,6 +4,7 @@ The mistake is a trigger in the database that refuses a row, as a constraint doe
 """
 
 import httpx
+import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlmodel import select
@@ -62,6 +63,7 @@ async def test_an_alert_that_cannot_be_taken_in_keeps_no_other_out_and_comes_whe
     assert told(bot) == ["✅ done · *All that Alertmanager tells is taken in again*"]
 
 
+@pytest.mark.slow
 async def test_what_can_never_be_taken_in_is_given_up_after_two_days_and_others_are_not_held_up(bot: Stage) -> None:
     await refuse(bot, "alerts", "NEW.name = 'Poison'")
     await BotHooks(bot.bot).alerts(notification("Poison"))

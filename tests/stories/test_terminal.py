@@ -133,6 +133,7 @@ async def test_what_a_check_refuses_is_6_a_mistake_2_a_denial_3_an_unreachable_c
     assert events == {"newcomer": "request.denied"}
 
 
+@pytest.mark.slow
 async def test_a_rehearsal_and_a_look_are_0_and_change_nothing(scene):
     rehearsal, (look, seen) = await asyncio.gather(as_json(scene, "deploy prod v1.2.0 --dry-run"), as_json(scene, "status"))
     assert (rehearsal[0], rehearsal[1]["operation"], rehearsal[1]["state"]) == (0, None, "answered")
@@ -160,6 +161,7 @@ async def test_the_system_says_who_asks_and_whom_it_does_not_know_is_denied(scen
     assert (other[0], other[1]["error"]["code"]) == (3, "denied")
 
 
+@pytest.mark.slow
 async def test_nobody_is_a_mistake(scene):
     code, found = await as_json(scene, "status", "--as", "nobody")
     assert (code, "engineer" in found["error"]["try"]) == (2, True)
@@ -263,6 +265,7 @@ async def test_a_terminal_is_asked_first_and_shows_colours_unless_told_not_to(sc
     assert "prod/gateway" in plain
 
 
+@pytest.mark.slow
 async def test_yes_answers_the_terminals_question_and_no_approval(scene):
     code, shown = await on_terminal(scene, "exec", "deploy prod v1.2.0", *ENGINEER, "--yes")
     assert (code, "waits for one approval" in shown, "Go on?" in shown) == (4, True, False)

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from sandbox.slack.state import Message
 from tests.harness import Stage, said, stage
 
@@ -94,6 +96,7 @@ async def test_the_review_posts_itself_once_with_its_tables_chart_and_file_in_th
         assert await bot.events("trends.posted") == ["aiec"]
 
 
+@pytest.mark.slow
 async def test_a_review_that_was_missed_is_posted_once_late_and_says_so(tmp_path: Path) -> None:
     async with stage(tmp_path) as bot:
         await a_month_with_a_night(bot)
@@ -107,6 +110,7 @@ async def test_a_review_that_was_missed_is_posted_once_late_and_says_so(tmp_path
         assert len(posted(bot)) == 1
 
 
+@pytest.mark.slow
 async def test_a_month_in_which_nothing_happened_is_said_in_one_line(tmp_path: Path) -> None:
     async with stage(tmp_path) as bot:
         await bot.settle()
