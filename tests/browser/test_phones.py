@@ -58,6 +58,21 @@ def test_who_cannot_hands_it_on_and_who_misses_it_is_called_again(called: Any) -
     assert ring(called, "Engineer").count() == 0
 
 
+def test_who_missed_it_and_then_took_it_leaves_room_for_the_minutes(called: Any) -> None:
+    ring(called, "Engineer").get_by_role("button", name="Miss it").click()
+    level(called, 1).get_by_text("missed 1").wait_for()
+    again = ring(called, "Engineer").get_by_role("button", name="Acknowledge")
+    for _ in range(8):  # well before the next level's time
+        called.page.locator("[data-advance='60']").click()
+        if called.comes(again, 2):
+            break
+    again.click()
+    level(called, 1).get_by_text("is on it").wait_for()
+    edge = "node => node.getBoundingClientRect().right"
+    minutes = level(called, 1).locator("> small").evaluate(edge)
+    assert minutes <= called.page.locator("#phones h2 small").evaluate(edge) + 0.5  # as far to the right as what explains them
+
+
 def test_it_is_seen_on_a_narrow_page_and_without_motion(called: Any, browser: Any) -> None:
     context = browser.new_context(viewport={"width": 480, "height": 900}, color_scheme="dark", reduced_motion="reduce")
     page = context.new_page()
