@@ -50,5 +50,5 @@ async def test_figures_of_pods_are_listed_and_those_of_nodes_need_a_right_of_the
         assert {*measured[0]["containers"][0]["usage"]} == {"cpu", "memory"}
         with pytest.raises(Forbidden) as refused:
             await cluster.list("NodeMetrics")
-    assert refused.value.hint == 'Add this rule to aiec\'s role: {apiGroups: ["metrics.k8s.io"], resources: ["nodes"], verbs: ["list"]}'
+    assert refused.value.hint == 'Add this rule to aiec\'s ClusterRole: {apiGroups: ["metrics.k8s.io"], resources: ["nodes"], verbs: ["list"]}'
     assert await kubernetes.cluster.list("NodeMetrics") != []
