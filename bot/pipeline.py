@@ -17,6 +17,7 @@ from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from bot.command import Bookkeeping, Change, Command, Context, Read, environment_of
+from bot.core.approvers import addressed
 from bot.core.card import Action, Attachment, Card, Channel, Ref, line
 from bot.core.config import Config
 from bot.core.errors import AiecError, Denied, NotFound, Refused
@@ -244,7 +245,7 @@ class RequestManager:
         request = context.request
         if context.now - received > CHANGE_GETS_STALE_AFTER:
             raise Refused(f"That was asked at {received:%H:%M} UTC, and is too old to be done unasked now.", "Ask again if you still want it.")
-        plan = demanding(await change.plan(arguments, context), request.approvals)
+        plan = addressed(demanding(await change.plan(arguments, context), request.approvals), context.config, command.permission, request.actor.name)
         if plan.blocks:
             again = Action(label="Plan again", command=command.name, arguments=request.arguments)
             return Answer("refused", refused_card(plan, again), Refused(plan.blocks[0].text, plan.blocks[0].hint), plan)

@@ -2,6 +2,7 @@
 
 from sqlmodel import select
 
+from bot.core.approvers import needed
 from bot.core.card import Card
 from bot.core.operation import Operation, Phase
 from bot.core.operation_card import ENDINGS
@@ -37,9 +38,7 @@ def _of_operation(operation: Operation) -> Answer:
     title, name = operation.plan.title, operation.name
     match operation.phase:
         case Phase.WAITING if not operation.approved:
-            missing = operation.plan.approvals - len(operation.approvals)
-            needs = "one approval" if missing == 1 else f"{missing} approvals"
-            text = f"{title} waits for {needs} of others, until {operation.expires_at:%H:%M} UTC"
+            text = f"{title} waits for {needed(operation.plan, operation.approvers)}, until {operation.expires_at:%H:%M} UTC"
             return Answer(state="waiting", text=text, operation=name, plan=operation.plan.hash)
         case Phase.WAITING | Phase.RUNNING:
             return Answer(state="running", text=title, operation=name)

@@ -1,5 +1,6 @@
 """Who may do what, decided from `permissions` of aiec.yaml. What no line grants is denied; no line takes away."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.core.config import Config, Grant
@@ -51,8 +52,13 @@ def _matches(pattern: str, permission: str) -> bool:
 def _whom_to_ask(may: list[str]) -> str:
     if not may:
         return "nobody may, by `permissions` of aiec.yaml"
-    names = [_said(who) for who in may]
-    return f"ask {', '.join(names[:-1])} or {names[-1]}" if names[1:] else f"ask {names[0]}"
+    return f"ask {either(may)}"
+
+
+def either(names: Sequence[str], last: str = " or ") -> str:
+    """Returns the people and groups of whom one is meant: `@ana, @rui or @devops`."""
+    said = [_said(who) for who in names]
+    return last.join([*([", ".join(said[:-1])] if said[1:] else []), said[-1]])
 
 
 def _said(who: str) -> str:

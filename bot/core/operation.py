@@ -6,6 +6,7 @@
 from datetime import datetime
 from enum import StrEnum
 
+from bot.core.approvers import ask, needed
 from bot.core.data import Frozen
 from bot.core.errors import Refused
 from bot.core.outcome import Failed
@@ -96,6 +97,11 @@ class Operation(Frozen):
     def approved(self) -> bool:
         return len(self.approvals) >= self.plan.approvals
 
+    @property
+    def approvers(self) -> list[str]:
+        """Who has approved it."""
+        return [given.by for given in self.approvals]
+
     def approve(self, actor: Actor, plan_hash: str, now: datetime) -> "Operation":
         """Returns the operation with one more approval. Raises Refused: not waiting, expired, another plan, one's own, twice."""
         if self.phase is not Phase.WAITING:
@@ -108,9 +114,11 @@ class Operation(Frozen):
         if plan_hash and plan_hash != self.plan.hash:
             raise Refused(f"That button belongs to another plan than {self.name} has now.", f"Look at it again: `/aiec show {self.name}`.")
         if actor.name == self.actor.name:
-            raise Refused(f"{self.name} is your own request: somebody else has to approve it.", "Ask a colleague who may run it, or cancel it.")
-        if any(given.by == actor.name for given in self.approvals):
-            raise Refused(f"You have approved {self.name} already{'' if self.approved else '; it waits for somebody else'}.")
+            why = "somebody else has to approve it" if self.plan.approvers or not self.plan.permission else "nobody else may approve it"
+            raise Refused(f"{self.name} is your own request: {why}.", f"{ask(self.plan, self.approvers)}, or cancel it: `/aiec cancel {self.name}`.")
+        if actor.name in self.approvers:
+            waits = "" if self.approved else f"; it waits for {needed(self.plan, self.approvers)}"
+            raise Refused(f"You have approved {self.name} already{waits}.")
         return self.model_copy(update={"approvals": (*self.approvals, Approval(by=actor.name, at=now))})
 
     def start(self, now: datetime) -> "Operation":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bot.core.approvers import advice, needed
 from bot.core.card import Action, Bold, Card, Evidence, Line, Person, Ref, Row, Span, State, Time, Verdict, line
 from bot.core.fields import changes, lines
 from bot.core.operation import TOUCHED, Operation, Phase, Run, Stage
@@ -83,7 +84,7 @@ def refused_card(plan: Plan, again: Action) -> Card:
 
 def rehearsal_card(plan: Plan) -> Card:
     """Returns a plan that was only asked to be shown: what an approval would show, and the diff."""
-    needs = "nobody's approval" if plan.approvals == 0 else "one approval" if plan.approvals == 1 else f"{plan.approvals} approvals"
+    needs = needed(plan) if plan.approvals else "nobody's approval"
     headline = line(Bold(text=f"Rehearsal: {plan.title}"), " · nothing was changed")
     return Card(headline=headline, lines=(line(f"It would need {needs}"),), rows=_planned(plan), checks=plan.checks, evidence=(diff(plan),))
 
@@ -161,10 +162,9 @@ def _who(operation: Operation) -> Line:
 
 def _timing(operation: Operation) -> list[Span]:
     if operation.phase is Phase.WAITING:
-        missing = operation.plan.approvals - len(operation.approvals)
-        if missing <= 0:
+        if operation.approved:
             return [" · starts now"]
-        return [f" · waits for {'one approval' if missing == 1 else f'{missing} approvals'} (until ", Time(at=operation.expires_at), ")"]
+        return [f" · waits for {needed(operation.plan, operation.approvers)} (until ", Time(at=operation.expires_at), ")"]
     if operation.ended_at is not None:
         return [f" · {duration(operation.ended_at - (operation.started_at or operation.created_at))}"]
     return [" · since ", Time(at=operation.started_at or operation.created_at)]
@@ -173,6 +173,8 @@ def _timing(operation: Operation) -> list[Span]:
 def _why(operation: Operation) -> tuple[Line, ...]:
     """Returns the lines that explain an ending, or a wait that is not for people."""
     found: list[Line] = []
+    if operation.phase is Phase.WAITING and not operation.approved and (advised := advice(operation.plan, operation.approvers)):
+        found.append(line(advised))
     if operation.cancelled_by:
         found.append(line("Cancelled by ", Person(name=operation.cancelled_by)))
     failure = operation.failure

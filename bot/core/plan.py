@@ -11,7 +11,7 @@ from bot.core.steps import Step
 class Plan(Frozen):
     """What a change will do: its steps in waves, and what was checked. `title` names it («Deploy v1.2.0 to prod»), `emergency` is the reason of one.
 
-    `approvals`: how many people other than the requester must agree; `permission` is what each must hold in `environment`.
+    `approvals`: how many people other than the requester must agree; `permission` is what each must hold in `environment`, and `approvers` who holds it.
     `undo_on_failure`: whether what was changed is put back when a step fails. `notes`: what else is said of a step's target («5 pods, HPA 3–10»).
     `exclusive`: whether nothing else may be changed in the environment meanwhile.
     `alone`: the open incident for which nobody else has to agree. `offers`: what can be done instead when a check stands in the way.
@@ -24,6 +24,8 @@ class Plan(Frozen):
     checks: tuple[CheckResult, ...] = ()
     notes: dict[str, str] = {}
     approvals: int = 0
+    permission: str = ""
+    approvers: tuple[str, ...] = ()
     expires_after: timedelta = timedelta(minutes=30)
     undo_on_failure: bool = True
     emergency: str = ""

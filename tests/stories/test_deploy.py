@@ -17,7 +17,7 @@ async def test_a_good_deploy_is_one_message_from_the_plan_to_the_end(bot: Stage)
     assert "in #devops" in told
     plan = bot.last()
     assert "waiting · *Deploy v1.2.0 to prod*" in plan
-    assert "asked by @engineer · waits for one approval" in plan
+    assert "asked by @engineer · waits for one approval of @senior, @lead or @devops (until " in plan
     assert "`gateway` v1.1.0 → *v1.2.0*" in plan
     assert "HPA 2–5" in plan
     for check in ("images found, pinned", "no lock", "no freeze", "staging healthy for 2 h"):

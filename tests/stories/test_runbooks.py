@@ -105,7 +105,7 @@ async def test_steps_go_through_the_one_door_and_two_who_press_do_one_thing(fold
     await caught_up(bot)
     # The engineer has acknowledged the incident and could do it alone, but the step wants somebody else.
     assert "⏸ waiting · *walk* for #1" in card(bot)
-    assert "Restart gateway v1.1.0 in prod waits for one approval of others" in card(bot)
+    assert "Restart gateway v1.1.0 in prod waits for one approval of @senior, @lead or @devops, until " in card(bot)
     assert buttons(bot) == ["Approve op-1", "Take over", "Stop"]
     await press(bot, bot.engineer, "Approve op-1")
     assert "op-1 is your own request" in whispered(bot.engineer, bot)

@@ -31,7 +31,7 @@ def test_an_approval_of_somebody_else_is_enough() -> None:
 def test_two_approvals_are_of_two_people() -> None:
     once = operation(approvals=2).approve(LEAD, "", START)
     assert not once.approved
-    with pytest.raises(Refused, match="You have approved op-7 already; it waits for somebody else"):
+    with pytest.raises(Refused, match="You have approved op-7 already; it waits for one approval of others"):
         once.approve(LEAD, "", START)
     twice = once.approve(SENIOR, "", START)
     assert twice.approved
