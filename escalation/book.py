@@ -95,12 +95,25 @@ def change(tx: Transaction, config: Config, before: Incident, after: Incident, a
     elif kind:
         tx.record(Event(kind=f"incident.{kind}", subject=after.name, actor=actor, data=data))
     if after.severity != before.severity:
+        after = _paced(config, before, after, tx.now)
         _weigh(tx, config, after)
     _page_if_it_should(tx, config, after)
     owed.follow(tx, config, before, after)
     if after != before or kind:
         _write(tx, config, row, after)
     return after
+
+
+def _paced(config: Config, before: Incident, after: Incident, now: datetime) -> Incident:
+    """The next update is owed as the new severity says, counted from the last one; what was asked for and is owed all the same is not asked for again."""
+    severity = config.severities.get(after.severity)
+    every = severity.update_every if severity else None
+    if every is None or not after.state.open:
+        return after.model_copy(update={"update_due": None, "update_asked": False})
+    owed_at = (after.told_at or after.opened_at) + every
+    if before.update_asked and owed_at <= now:
+        return after
+    return after.model_copy(update={"update_due": max(owed_at, now), "update_asked": False})
 
 
 def _page_if_it_should(tx: Transaction, config: Config, incident: Incident) -> None:

@@ -120,16 +120,23 @@ def look(tx: Transaction, config: Config, row: IncidentRow) -> None:
         _say(tx, config, before, after, care)
 
 
-def came_of(incident: Incident, care: Care) -> Line | None:
-    """Returns what came of a question that was asked about an incident, or None while it is still to be answered."""
+def came_of(incident: Incident, care: Care, asked: datetime) -> Line | None:
+    """Returns what came of a question that was asked about an incident at that time, or None while it is still to be answered."""
     if not incident.state.open:
         return standing(incident)
     if care is Care.ASK_UPDATE:
-        given: Line = line("The update was given at ", Time(at=incident.told_at)) if incident.told_at else line("No update is due any more")
-        return None if incident.update_asked else given
+        return None if incident.update_asked else _update(incident, asked)
     if incident.state not in ANSWERED:
         return standing(incident)
     return None if incident.asked_at is not None else line("Somebody did something about it at ", Time(at=incident.active_at))
+
+
+def _update(incident: Incident, asked: datetime) -> Line:
+    """An update that was asked for is given, or not owed yet, as the severity has changed since."""
+    if incident.told_at is not None and incident.told_at >= asked:
+        return line("The update was given at ", Time(at=incident.told_at))
+    due = incident.update_due
+    return line(f"It is {incident.severity} now · the next update is due ", Time(at=due)) if due is not None else line("No update is due any more")
 
 
 def settle(tx: Transaction, incident: Incident) -> None:
@@ -138,7 +145,7 @@ def settle(tx: Transaction, incident: Incident) -> None:
     if tx.first(asked) is None:
         return
     for row, card, care in _questions(tx, incident.number):
-        if (said := came_of(incident, care)) is not None:
+        if (said := came_of(incident, care, row.created_at)) is not None:
             _close(tx, row, card, said)
 
 

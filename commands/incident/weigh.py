@@ -32,13 +32,10 @@ def _severity(arguments: SeverityArguments, context: Context, tx: Transaction) -
         raise Refused(f"{incident.name} is {incident.severity} already.")
     if incident.state in (State.CLOSED, State.MERGED):
         raise Refused(f"{incident.name} is {incident.state}, and stays {incident.severity}.")
-    every = context.config.severities[arguments.severity].update_every
-    due = (incident.told_at or incident.opened_at) + every if every is not None and incident.state.open else None
-    after = incident.model_copy(
-        update={"severity": arguments.severity, "update_due": max(due, tx.now) if due else None, "update_asked": False, "active_at": tx.now, "asked_at": None}
-    )
-    change(tx, context.config, incident, after, context.request.actor.name, "severity", was=incident.severity, now=arguments.severity)
-    return answer(context, f"{incident.name} is {arguments.severity} now; it was {incident.severity}.")
+    after = incident.model_copy(update={"severity": arguments.severity, "active_at": tx.now, "asked_at": None})
+    after = change(tx, context.config, incident, after, context.request.actor.name, "severity", was=incident.severity, now=arguments.severity)
+    due = f" The next update is due at {after.update_due:%H:%M} UTC." if after.update_due else " No update is due." if incident.update_due else ""
+    return answer(context, f"{incident.name} is {arguments.severity} now; it was {incident.severity}.{due}")
 
 
 def _merge(arguments: MergeArguments, context: Context, tx: Transaction) -> Card | None:

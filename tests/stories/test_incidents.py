@@ -132,7 +132,7 @@ async def test_a_merged_incident_belongs_to_the_other_and_pages_nobody(bot: Stag
 
 async def test_the_severity_can_change_and_is_recorded(bot: Stage) -> None:
     await bot.engineer.says("/aiec incident declare SEV3 search is slow")
-    assert "#1 is SEV1 now; it was SEV3." in await bot.engineer.says("/aiec incident severity 1 sev1")
+    assert "#1 is SEV1 now; it was SEV3. The next update is due at 14:30 UTC." in await bot.engineer.says("/aiec incident severity 1 sev1")
     assert "*#1 SEV1 search is slow*" in await card(bot)
     assert await bot.events("incident.severity") == ["engineer"]
 

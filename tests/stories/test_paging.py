@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry
 from sqlmodel import select
 
 from bot.entry.metrics import collectors
-from bot.store.incident_tables import EscalationRow
+from bot.store.incident_tables import EscalationRow, IncidentRow
 from sandbox.clock import Clock
 from sandbox.faults import Fault
 from sandbox.pagerduty import Incident, lifecycle
 from sandbox.pagerduty.state import Agent, Override, Window
-from tests.harness import Stage, new_bot, said, stage
+from tests.harness import START, Stage, new_bot, said, stage
 
 DECLARE = "/aiec incident declare SEV1 error rate 12 % --service gateway"
 
@@ -694,6 +694,8 @@ async def test_the_severity_is_a_priority_there_and_back(tmp_path: Path) -> None
         await minutes(bot, 1)
         assert "#1 SEV1" in shown(bot)
         assert await bot.events("incident.severity") == ["lead", "senior"]
+        (incident_row,) = await bot.bot.store.read(lambda tx: [*tx.all(select(IncidentRow))])
+        assert incident_row.next_at == START + timedelta(minutes=30), "when the update is owed"
 
 
 async def test_low_urgency_is_said_with_whom_to_call(bot: Stage) -> None:

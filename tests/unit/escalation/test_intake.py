@@ -135,6 +135,7 @@ def test_a_graver_alert_raises_the_severity_and_the_timeline_says_from_where(des
         desk.passes(minutes=5)
     desk.takes(desk.alert())
     assert [incident.severity for incident in desk.incidents()] == ["SEV2"]
+    assert [incident.update_due - incident.opened_at for incident in desk.incidents()] == [timedelta(hours=1)], "as often as the new severity owes one"
     (raised,) = desk.store.look(lambda tx: tx.all(select(EventRow).where(EventRow.kind == "incident.severity")))
     assert said(Entry(at=raised.at, kind=raised.kind, actor=raised.actor, data=raised.payload)).endswith("changed the severity from SEV3 to SEV2")
 

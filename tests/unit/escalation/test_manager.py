@@ -197,6 +197,32 @@ async def test_a_severity_that_is_raised_while_somebody_is_on_it_pages_once_he_i
     assert [one["people"] for one in await desk.events("page.requested")] == [["engineer"]]
 
 
+@pytest.mark.parametrize(
+    ("severity", "asked", "owed"),
+    [
+        ("SEV1", False, 40),  # at once, as half an hour has gone by without one
+        ("SEV2", False, 60),
+        ("SEV2", True, 60),
+        ("SEV1", True, 240),  # it is asked for already, and owed by either
+    ],
+)
+async def test_the_next_update_is_owed_by_the_severity_that_it_has_now(tmp_path: Path, severity: str, asked: bool, owed: int) -> None:
+    with opened("sqlite", tmp_path) as store:
+        desk = Desk(store)
+        number = await desk.open("SEV3")
+        await desk.forward(40)
+
+        def raise_it(tx: Any) -> None:
+            _, before = book.find(tx, number)
+            before = book.change(tx, CONFIG, before, before.model_copy(update={"update_asked": asked}), "aiec", "asked")
+            book.change(tx, CONFIG, before, before.model_copy(update={"severity": severity}), "aiec", "severity")
+
+        await store.transaction(raise_it)
+        _, after = await store.transaction(lambda tx: book.find(tx, number))
+        assert after.update_due == START + timedelta(minutes=owed)
+        assert after.update_asked == (asked and severity == "SEV1")
+
+
 async def test_an_override_is_paged_by_name(desk: Desk) -> None:
     row = OverrideRow(policy="default", level=1, person="lead", starts_at=START, ends_at=START + timedelta(hours=8), by="lead")
     await desk.store.transaction(lambda tx: tx.save(row))

@@ -63,15 +63,25 @@ def test_a_question_is_open_until_somebody_did_something_or_it_is_over() -> None
         "merged": incident(State.MERGED, merged_into=2),
     }
     for care in (Care.ASK_IDLE, Care.ASK_QUIET):
-        assert {name: words(text) if (text := came_of(one, care)) else None for name, one in said.items()} == {
+        assert {name: words(text) if (text := came_of(one, care, after(30))) else None for name, one in said.items()} == {
             "asked": None,
             "answered": "Somebody did something about it at 03:40 UTC",
             "resolved": "Resolved by @lead at 03:50 UTC",
             "back": "It is triggered",
             "merged": "It belongs to #2 now",
         }
-    assert came_of(incident(update_asked=True), Care.ASK_UPDATE) is None
-    assert words(came_of(incident(told="slow", told_at=after(31)), Care.ASK_UPDATE) or ()) == "The update was given at 03:31 UTC"
+    updates = {
+        "asked": incident(update_asked=True),
+        "given": incident(told="slow", told_at=after(31), update_due=after(61)),
+        "not owed yet": incident(told="slow", told_at=after(5), update_due=after(65)).model_copy(update={"severity": "SEV2"}),
+        "not owed": incident(told="slow", told_at=after(5)),
+    }
+    assert {name: words(text) if (text := came_of(one, Care.ASK_UPDATE, after(30))) else None for name, one in updates.items()} == {
+        "asked": None,
+        "given": "The update was given at 03:31 UTC",
+        "not owed yet": "It is SEV2 now · the next update is due 04:05 UTC",
+        "not owed": "No update is due any more",
+    }
 
 
 def test_an_update_is_asked_for_once() -> None:
