@@ -174,7 +174,7 @@ async def test_a_deploy_is_warned_of_an_open_incident(bot: Stage) -> None:
 
 async def test_help_lists_incidents_for_whom_they_are(bot: Stage) -> None:
     theirs = await bot.newcomer.says("/aiec help")
-    assert "*incidents*" in theirs
+    assert "*Incidents*" in theirs
     assert "/aiec incident declare" in theirs
     assert "/aiec incident ack" not in theirs
     assert "/aiec incident ack" in await bot.engineer.says("/aiec help")
