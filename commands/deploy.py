@@ -55,6 +55,7 @@ async def plan(arguments: Arguments, context: Context) -> Plan:
             CheckResult(
                 check="already",
                 verdict=verdict,
+                lasting=True,
                 text=f"{' and '.join(there)} {'runs' if len(there) == 1 else 'run'} {arguments.version} in {arguments.environment} already.",
             )
         )

@@ -65,7 +65,11 @@ def _already(found: Found, policies: list[Json], *, isolated: bool) -> list[Chec
     there = next((one for one in policies if one["metadata"]["name"] == policy_name(found.service)), None)
     if (there is not None) == isolated:
         by = f" by {annotations(there).get(OPERATION, 'somebody else')}" if there else ""
-        return [CheckResult(check="already", verdict=Verdict.BLOCKED, text=f"{found.service} is {f'isolated already{by}' if there else 'not isolated'}.")]
+        return [
+            CheckResult(
+                check="already", verdict=Verdict.BLOCKED, text=f"{found.service} is {f'isolated already{by}' if there else 'not isolated'}.", lasting=True
+            )
+        ]
     return []
 
 

@@ -89,7 +89,8 @@ async def _show(arguments: ShowArguments, context: Context) -> Card:
     if figures is not None:
         card = card.model_copy(update={"lines": (*card.lines, *figures.lines), "chart": figures.chart})
     timeline = Evidence(title="Timeline (UTC)", text="\n".join(told(events)))
-    return card.model_copy(update={"checks": operation.plan.checks, "evidence": (diff(operation.plan), timeline, *card.evidence)})
+    actions = tuple(action for action in card.actions if action.command != "show")  # it is shown here
+    return card.model_copy(update={"checks": operation.plan.checks, "evidence": (diff(operation.plan), timeline, *card.evidence), "actions": actions})
 
 
 _STAGES = {

@@ -58,7 +58,7 @@ async def _looked(found: Found, *, held: bool) -> list[CheckResult]:
     """What is let go needs room for its new pods."""
     if paused(found.workload) == held:
         text = f"{found.title} is {'paused already' if held else 'not paused'}."
-        return [CheckResult(check="already", verdict=Verdict.BLOCKED, text=text)]
+        return [CheckResult(check="already", verdict=Verdict.BLOCKED, text=text, lasting=True)]
     target = [found.target(found.image)]
     looked = [unhealthy(target), others(target), None if held else await capacity(found.cluster, target)]
     return [one for one in looked if one is not None]

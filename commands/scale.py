@@ -119,7 +119,7 @@ async def _resize(arguments: Arguments, context: Context, found: Found, scaler: 
     title = f"Scale {found.service} {now} → {then} in {found.environment}"
     checks = [_rails(found, (then, then), found.settings.replicas, contain=arguments.contain)]
     if now == then:
-        checks = [CheckResult(check="already", verdict=Verdict.BLOCKED, text=f"{found.title} has {then} pods already.")]
+        checks = [CheckResult(check="already", verdict=Verdict.BLOCKED, text=f"{found.title} has {then} pods already.", lasting=True)]
     offers: tuple[Action, ...] = ()
     if scaler is not None and now and then:  # at zero Kubernetes lets the autoscaler rest
         checks.append(_autoscaled(scaler))
@@ -154,7 +154,7 @@ async def _rebound(arguments: Arguments, context: Context, found: Found, scaler:
     )
     checks = [_rails(found, (least, most), found.settings.replicas, contain=False)]
     if before == (least, most):
-        checks = [CheckResult(check="already", verdict=Verdict.BLOCKED, text=f"{step.target} goes from {least} to {most} already.")]
+        checks = [CheckResult(check="already", verdict=Verdict.BLOCKED, text=f"{step.target} goes from {least} to {most} already.", lasting=True)]
     now = wanted(found.workload)
     if least > now:
         checks.append(await growth(found.cluster, found.workload, least - now))
@@ -175,11 +175,13 @@ def _rails(found: Found, asked: tuple[int, int], rails: Replicas | None, *, cont
     low, high = asked
     least = max(least, 1)  # zero is never reached by mistake
     if high > most:
-        return CheckResult(check="bounds", verdict=Verdict.BLOCKED, text=f"{high} is too many: {kept}.", hint="Change that there, if it should be more.")
+        return CheckResult(
+            check="bounds", verdict=Verdict.BLOCKED, text=f"{high} is too many: {kept}.", hint="Change that there, if it should be more.", lasting=True
+        )
     if low < least and not contain:
         hint = f"In a security incident: `/aiec scale {found.environment} {found.service} {low} --contain`, which needs an approval."
         reason = f"{kept}." if low else f"{'it takes the service away' if not rails else kept}."
-        return CheckResult(check="bounds", verdict=Verdict.BLOCKED, text=f"{low} is too few: {reason}", hint=hint)
+        return CheckResult(check="bounds", verdict=Verdict.BLOCKED, text=f"{low} is too few: {reason}", hint=hint, lasting=True)
     if low < least:
         return CheckResult(check="bounds", verdict=Verdict.WARNING, text=f"contains {found.service}: {low} pods, and {kept}")
     return CheckResult(check="bounds", verdict=Verdict.PASSED, text=f"within {span}" if rails else kept)
@@ -188,7 +190,7 @@ def _rails(found: Found, asked: tuple[int, int], rails: Replicas | None, *, cont
 def _autoscaled(scaler: Json) -> CheckResult:
     least, most = bounds(scaler)
     text = f"HPA {scaler['metadata']['name']} decides how many pods there are, between {least} and {most}: it would undo the change."
-    return CheckResult(check="autoscaler", verdict=Verdict.BLOCKED, text=text, hint="Change its bounds instead: `--bounds MIN-MAX`.")
+    return CheckResult(check="autoscaler", verdict=Verdict.BLOCKED, text=text, hint="Change its bounds instead: `--bounds MIN-MAX`.", lasting=True)
 
 
 def _instead(found: Found, scaler: Json, now: int, then: int) -> tuple[Action, ...]:

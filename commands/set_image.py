@@ -82,7 +82,7 @@ def _moved(made: Plan, version: str, digest: str) -> list[CheckResult]:
     if not digest or pinned in ("", digest):
         return []
     text = f"{version} is {pinned[:19]} in the registry, and not {digest[:19]}: its tag was moved, or the digest is another image's."
-    return [CheckResult(check="image", verdict=Verdict.BLOCKED, text=text, hint="Find out which one is meant; then ask with the version alone.")]
+    return [CheckResult(check="image", verdict=Verdict.BLOCKED, text=text, hint="Find out which one is meant; then ask with the version alone.", lasting=True)]
 
 
 COMMAND = Command(

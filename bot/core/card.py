@@ -109,13 +109,14 @@ class Verdict(StrEnum):
 
 
 class CheckResult(Frozen):
-    """One check of a preflight. `waivable`: `--emergency` may turn its block into a recorded waiver."""
+    """One check of a preflight. `waivable`: `--emergency` may turn its block into a recorded waiver. `lasting`: asking the same again would not help."""
 
     check: str
     verdict: Verdict
     text: str
     hint: str = ""
     waivable: bool = False
+    lasting: bool = False
 
 
 class Row(Frozen):

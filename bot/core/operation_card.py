@@ -71,15 +71,15 @@ def operation_card(operation: Operation) -> Card:
 
 
 def refused_card(plan: Plan, again: Action) -> Card:
-    """Returns a plan that checks stand against: each of them once, with what to do about it, then the rows and the other checks."""
+    """Returns a plan that checks stand against: each of them once, with what to do about it, then the rows and the other checks. `again` where it may help."""
     lines: dict[Line, None] = {}
     for place, check in enumerate(plan.blocks):
         lines[line(Bold(text="Also" if place else "Refused"), f": {check.text}")] = None
         if check.hint:
             lines[line(check.hint)] = None
     others = tuple(check for check in plan.checks if check.verdict is not Verdict.BLOCKED)
-    title = line(Bold(text=plan.title))
-    return Card(state=State.FAILED, headline=title, lines=tuple(lines), rows=_planned(plan), checks=others, actions=(*plan.offers, again))
+    title, actions = line(Bold(text=plan.title)), plan.offers if any(check.lasting for check in plan.blocks) else (*plan.offers, again)
+    return Card(state=State.FAILED, headline=title, lines=tuple(lines), rows=_planned(plan), checks=others, actions=actions)
 
 
 def rehearsal_card(plan: Plan) -> Card:

@@ -20,6 +20,9 @@ async def test_a_good_deploy_is_one_message_from_the_plan_to_the_end(bot: Stage)
     assert "asked by @engineer · waits for one approval of @senior, @lead or @devops (until " in plan
     assert "`gateway` v1.1.0 → *v1.2.0*" in plan
     assert "HPA 2–5" in plan
+    assert bot.message_with("Show diff").buttons == ["Approve", "Reject", "Show diff"]
+    assert "+ image: " in await bot.engineer.says("/aiec show op-1")
+    assert bot.engineer.sees()[-1].buttons == ["Approve", "Reject"]  # the diff is there
     for check in ("images found, pinned", "no lock", "no freeze", "staging healthy for 2 h"):
         assert f"✅ {check}" in plan
     assert bot.image(GATEWAY) == "v1.1.0"

@@ -41,6 +41,7 @@ async def test_a_freeze_blocks_until_it_ends_and_an_emergency_goes_through(bot: 
     await bot.lead.says(FROZEN)
     assert "prod is frozen until 2026-11-23 16:00 UTC" in bot.last()
     assert "prod is frozen until 2026-11-23 16:00 UTC (by lead): the database is being moved" in await bot.engineer.says("/aiec deploy prod v1.2.0")
+    assert bot.engineer.sees()[-1].buttons == ["Plan again"]  # it ends
     await bot.engineer.says('/aiec deploy prod v1.2.0 --emergency "checkout is down"')
     assert "as an emergency (checkout is down)" in bot.last()
     await bot.engineer.says("/aiec cancel op-1")

@@ -108,6 +108,7 @@ async def test_a_diagnosis_offers_to_resume_it(bot: Stage) -> None:
 async def test_what_makes_no_sense_is_said_in_one_sentence(bot: Stage, text: str, sentence: str) -> None:
     before = workload(bot)
     assert sentence in await bot.engineer.says(f"/aiec {text}")
+    assert bot.engineer.sees()[-1].buttons == (["Plan again"] if "does not exist in the registry" in sentence else [])
     assert workload(bot) == before
 
 

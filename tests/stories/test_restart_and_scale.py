@@ -128,13 +128,15 @@ async def test_bounds_beyond_the_guard_rails_are_not_offered(bot: Stage) -> None
         told = await bot.engineer.says(f"/aiec scale prod gateway {pods_}")
         assert "HPA gateway-production decides" in told
         assert "Set the HPA's bounds" not in told
-        assert not any("bounds" in button for button in bot.engineer.sees()[-1].buttons)
+        assert bot.engineer.sees()[-1].buttons == []  # neither would another plan help
 
 
 async def test_bounds_stay_within_the_guard_rails_and_differ_from_those_that_are(bot: Stage) -> None:
     assert "11 is too many: gateway has 3–10 pods" in await bot.engineer.says("/aiec scale prod gateway --bounds 3-11")
     assert "2 is too few: gateway has 3–10 pods" in await bot.engineer.says("/aiec scale prod gateway --bounds 2-10")
+    assert bot.engineer.sees()[-1].buttons == []
     assert "goes from 3 to 10 already" in await bot.engineer.says("/aiec scale prod gateway --bounds 3-10")
+    assert bot.engineer.sees()[-1].buttons == []
 
 
 async def test_bad_numbers_are_refused_in_one_sentence(bot: Stage) -> None:
