@@ -5,7 +5,7 @@ from typing import Annotated
 from sqlmodel import col, select
 
 from bot.command import Bookkeeping, Command, Context
-from bot.core.card import Bold, Card, Channel, Person, Ref, State, line
+from bot.core.card import Bold, Card, Channel, Line, Person, Ref, State, Time, line
 from bot.core.data import Frozen
 from bot.core.errors import Denied, Refused
 from bot.core.events import Event
@@ -70,8 +70,8 @@ def _freeze(arguments: FreezeArguments, context: Context, tx: Transaction) -> Ca
     tx.record(
         Event(kind="freeze.declared", subject=arguments.environment, actor=me, data={"freeze": row.id, "reason": arguments.reason, "until": str(end or "")})
     )
-    until = f"until {end:%Y-%m-%d %H:%M} UTC" if end else "until somebody unfreezes it"
-    return _announce(context, tx, arguments.environment, State.LOCKED, f"{arguments.environment} is frozen {until}", arguments.reason)
+    until = line(" until ", Time(at=end, style="date") if end else "somebody unfreezes it")
+    return _announce(context, tx, arguments.environment, State.LOCKED, f"{arguments.environment} is frozen", arguments.reason, until)
 
 
 def _unfreeze(arguments: ReleaseArguments, context: Context, tx: Transaction) -> Card | None:
@@ -87,13 +87,13 @@ def _unfreeze(arguments: ReleaseArguments, context: Context, tx: Transaction) ->
     return _announce(context, tx, arguments.environment, State.DONE, f"{arguments.environment} is unfrozen", "")
 
 
-def _announce(context: Context, tx: Transaction, environment: str, state: State, headline: str, reason: str) -> Card:
+def _announce(context: Context, tx: Transaction, environment: str, state: State, headline: str, reason: str, until: Line = ()) -> Card:
     """Says it in the environment's channel, and returns for whoever asked the same, or in Slack a link to it: nobody reads it twice in one channel."""
     lines = (line("by ", Person(name=context.request.actor.name), f": {reason}" if reason else ""),)
-    card = Card(state=state, headline=line(Bold(text=headline)), lines=lines)
+    card = Card(state=state, headline=line(Bold(text=headline), *until), lines=lines)
     key, channel = f"{context.request.command}/{context.request.key}", context.config.environments[environment].channel
     tx.send(Message(key=key, channel=channel, card=card))
-    return card if context.request.origin.kind != "slack" else Card(headline=line(Ref(key=key, text=headline), ", in ", Channel(name=channel)))
+    return card if context.request.origin.kind != "slack" else Card(headline=line(Ref(key=key, text=headline), *until, ", in ", Channel(name=channel)))
 
 
 LOCK = Command(

@@ -1,12 +1,12 @@
 """`/aiec status`, `/aiec history`: what runs now, and what ran before, read from the cluster itself."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated
 
 from bot.command import Command, Context, Read
-from bot.core.card import Bold, Card, Code, Row, State, Time, line
+from bot.core.card import Bold, Card, Code, Line, Row, State, Time, line
 from bot.core.config import Service
 from bot.core.data import Frozen
 from bot.core.errors import AiecError, NotFound
@@ -41,11 +41,11 @@ async def _status(arguments: StatusArguments, context: Context) -> Card:
     found = await asyncio.gather(*(_environment(name, context) for name in names))
     ill = [row for part in found for row in part if row[1]]
     state, word = (State.NEEDS_YOU, f"{len(ill)} of {sum(map(len, found))} services are not well") if ill else (State.DONE, "all services are well")
-    lines = await context.store.read(lambda tx: tuple(_holds(tx, name) for name in names))
+    lines = await context.store.read(lambda tx: _holds(tx, names))
     return Card(
         state=state,
         headline=line(Bold(text=", ".join(names)), f": {word}"),
-        lines=tuple(said for said in lines if said),
+        lines=tuple(lines),
         rows=tuple(row for part in found for row, _ in part),
     )
 
@@ -72,12 +72,15 @@ def _service(name: str, service: Service, workload: Json | None) -> tuple[Row, b
     return Row(name=name, text=line(text + paused), progress=(ready, wanted) if ready < wanted else None), ready < wanted or bool(paused)
 
 
-def _holds(tx: Transaction, environment: str) -> tuple[str, ...] | None:
-    """Returns what keeps an environment from being changed, if anything."""
-    held, frozen = tx.get(LockRow, environment), declared(tx, environment)
-    said = [f"🔒 {environment} is held by {held.holder} since {held.since:%H:%M} UTC: {held.reason}"] if held else []
-    said += [f"🔒 {environment} is frozen by {frozen.by}: {frozen.reason}"] if frozen else []
-    return tuple(said) or None
+def _holds(tx: Transaction, environments: Iterable[str]) -> list[Line]:
+    """Returns a line for each thing that keeps one of the environments from being changed."""
+    found: list[Line] = []
+    for name in environments:
+        held, frozen = tx.get(LockRow, name), declared(tx, name)
+        found += [line(f"🔒 {name} is held by {held.holder} since ", Time(at=held.since), f": {held.reason}")] if held else []
+        until = line(" until ", Time(at=frozen.ends_at, style="date")) if frozen and frozen.ends_at else ()
+        found += [line(f"🔒 {name} is frozen by {frozen.by}", *until, f": {frozen.reason}")] if frozen else []
+    return found
 
 
 class HistoryArguments(Frozen):
@@ -111,9 +114,9 @@ def waiting_for(operations: Sequence[Operation], context: Context) -> list[Opera
     """Returns those of the operations that wait for an approval which the person who asks can give."""
 
     def waits(operation: Operation) -> bool:
-        if operation.approved or operation.actor.name == context.request.actor.name:
+        if operation.approved or context.request.actor.name in (operation.actor.name, *operation.approvers):
             return False
-        return context.allows(operation.command, operation.plan.environment).allowed
+        return context.allows(context.commands[operation.command].permission, operation.plan.environment).allowed
 
     return [operation for operation in operations if waits(operation)]
 
@@ -125,12 +128,10 @@ class OverviewArguments(Frozen):
 async def _overview(arguments: OverviewArguments, context: Context) -> Card:
     """What is going on now: incidents, operations, holds, what waits for the person who asks."""
     operations = await context.store.read(under_way)
-    environments = [*context.config.environments]
-    holds = await context.store.read(lambda tx: tuple(_holds(tx, name) for name in environments))
+    lines = await context.store.read(lambda tx: _holds(tx, context.config.environments))
     may = context.allows("incident.list", None).allowed
     incidents, asked = await context.store.read(lambda tx: (known(tx, context), waiting(tx, context)) if may else ([], []))
     mine = [operation.name for operation in waiting_for(operations, context)]
-    lines = [said for said in holds if said]
     lines += [(f"Waits for you: {text}",) for _, text in asked]
     todo, unwritten = await context.store.read(lambda tx: (owed(tx, context), postmortems.owed(tx, context)))
     lines += [(f"Waits for you: {text}",) for text, _ in unwritten[:LISTED]]

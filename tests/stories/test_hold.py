@@ -15,6 +15,10 @@ async def test_a_lock_keeps_others_out_and_lets_its_holder_work(bot: Stage) -> N
     assert "🔒 locked · *prod is locked*" in bot.last()
     assert "by @senior: migrating the database" in bot.last()
     assert bot.senior.sees()[-1].plain.endswith("|prod is locked>, in #devops")
+    assert re.search(r"prod is held by senior since <!date\^\d+\^{time}\|14:00 UTC>: migrating", await bot.newcomer.says("/aiec status prod"))
+    await bot.lead.says("/aiec freeze prod end of the quarter")
+    assert re.search("migrating the database\n🔒 prod is frozen by lead: end of the quarter", await bot.newcomer.says("/aiec"))
+    await bot.lead.says("/aiec unfreeze prod")
     assert "senior holds prod since" in await bot.engineer.says("/aiec deploy prod v1.2.0")
     await bot.senior.says("/aiec deploy prod v1.2.0")
     assert "waits for one approval" in bot.last()
@@ -39,7 +43,10 @@ async def test_a_lock_taken_after_the_plan_stops_the_start(bot: Stage) -> None:
 
 async def test_a_freeze_blocks_until_it_ends_and_an_emergency_goes_through(bot: Stage) -> None:
     await bot.lead.says(FROZEN)
-    assert "prod is frozen until 2026-11-23 16:00 UTC" in bot.last()
+    until = r"until <!date\^1795449600\^{date_short_pretty} {time}\|Mon 23 Nov 16:00 UTC>"  # on the clock of whoever reads it
+    assert re.search(rf"\*prod is frozen\* {until}\nby @lead: the database", bot.last())
+    assert re.search(rf"\|prod is frozen> {until}, in #devops", bot.lead.sees()[-1].plain)
+    assert re.search(rf"prod is frozen by lead {until}: the database", await bot.newcomer.says("/aiec status prod"))
     assert "prod is frozen until 2026-11-23 16:00 UTC (by lead): the database is being moved" in await bot.engineer.says("/aiec deploy prod v1.2.0")
     assert bot.engineer.sees()[-1].buttons == ["Plan again"]  # it ends
     await bot.engineer.says('/aiec deploy prod v1.2.0 --emergency "checkout is down"')
@@ -80,6 +87,8 @@ async def test_the_overview_says_what_waits_for_whom(bot: Stage) -> None:
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     assert "Waits for you: op-1" in await bot.lead.says("/aiec")
     assert "Waits for you" not in await bot.engineer.says("/aiec")
+    await bot.engineer.says("/aiec set-image prod gateway v1.2.0")  # which is for whoever may deploy
+    assert "Waits for you: op-1, op-2 (`/aiec approve op-1`)" in await bot.lead.says("/aiec")
 
 
 @pytest.mark.slow

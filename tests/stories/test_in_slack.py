@@ -94,7 +94,7 @@ async def test_a_form_offers_what_the_person_may_and_keeps_what_was_typed(bot: S
     await bot.lead.says("/aiec freeze prod")
     assert options(form(bot, bot.lead), "Environment") == ["staging", "prod"]
     await submits(bot, bot.lead, reason="the quarter\nends")
-    assert "*prod is frozen until somebody unfreezes it*" in bot.last()
+    assert "*prod is frozen* until somebody unfreezes it" in bot.last()
     assert "the quarter\nends" in bot.last()
 
 
