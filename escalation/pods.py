@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.core.ports import Json
+from bot.core.redact import redacted
 from bot.core.text import cut, duration
 from bot.core.workload import ready, status
 
@@ -66,7 +67,7 @@ def _when(event: Json) -> str:
 def _event(event: Json) -> str:
     about, count = event["involvedObject"], int(event.get("count") or 1)
     times = f" (×{count})" if count > 1 else ""
-    message = cut(" ".join(str(event.get("message", "")).split()), _MESSAGE)
+    message = cut(" ".join(redacted(str(event.get("message", ""))).split()), _MESSAGE)
     return (
         f"{_when(event)[11:19]}  {event.get('type', '')} {event.get('reason', '')}  {about.get('kind', '').lower()}/{about.get('name', '')}  {message}{times}"
     )

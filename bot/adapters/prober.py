@@ -11,6 +11,7 @@ import httpx
 
 from bot.adapters.http import FAILURES, USER_AGENT, read, tls, why
 from bot.core.ports import Probe
+from bot.core.redact import redacted
 from bot.core.suggest import quoted
 
 MAX_REDIRECTS = 3
@@ -59,7 +60,7 @@ class HttpProber:
 async def _said(response: httpx.Response) -> str:
     if response.is_success:
         return _status(response)
-    body = quoted((await read(response, BODY_LIMIT)).decode("utf-8", "replace"))
+    body = quoted(redacted((await read(response, BODY_LIMIT)).decode("utf-8", "replace")))
     return f"{_status(response)}: {body}" if body else _status(response)
 
 

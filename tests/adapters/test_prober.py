@@ -57,6 +57,7 @@ async def probe(url: str, timeout: timedelta = 5 * SECOND) -> Probe:
         (response("204 No Content"), 204, "204 No Content"),
         (response("503 Service Unavailable", "database:\n \x1b[31mdown\u202e"), 503, "503 Service Unavailable: database: [31mdown"),
         (response("500 Internal Server Error", "x" * 100_000), 500, f"500 Internal Server Error: {'x' * 59}…"),
+        (response("503 Service Unavailable", '{"dsn": "postgres://app:hunter2@db/shop"}'), 503, '503 Service Unavailable: {"dsn": [secret]}'),
         (response("404 Not Found"), 404, "404 Not Found"),
         (response("599 Odd", "\udcff".encode("utf-8", "surrogateescape").decode("latin-1")), 599, "599: ÿ"),
         (b"HTTP/1.1 200", None, "it closed the connection without a whole HTTP answer"),

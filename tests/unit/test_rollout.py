@@ -143,6 +143,18 @@ def test_a_crash_gets_two_restarts() -> None:
     assert found.wants_logs == (LogRequest("gateway-h2-a", "gateway", previous=True),)
 
 
+def test_what_a_container_says_of_its_end_or_to_a_probe_is_redacted() -> None:
+    made = rollout(waiting("CrashLoopBackOff"), container_restartCount=2, container_lastState=terminated(message="starting\nno login: password=hunter2"))
+    made.events = [event(made.pods[0], "BackOff", "Startup probe errored: token=hunter2")]
+    failed = made.fails()
+    assert failed.why == "the new pod crashed at start (CrashLoopBackOff, exit 1, 2 restarts): no login: password=[secret]"
+    assert [one.text.partition(" ")[2] for one in failed.evidence] == ["BackOff: Startup probe errored: token=[secret]"]
+    made = rollout({"running": {}})
+    made.events = [event(made.pods[0], "Unhealthy", "Readiness probe failed: refused by postgres://app:hunter2@db")]
+    made.waits()
+    assert made.fails(300).why.endswith("readiness probe failed: refused by postgres://app:[secret]@db")
+
+
 def test_the_log_of_a_container_that_has_just_ended_is_its_present_one() -> None:
     made = rollout(terminated(139), container_restartCount=2)
     found = made.looks()

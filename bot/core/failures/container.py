@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from bot.core.failures import image, reference
 from bot.core.failures.finding import AT_ONCE, Finding, warnings
 from bot.core.ports import Json
+from bot.core.redact import redacted
 from bot.core.template import probe_target
 
 RESTARTS = 2
@@ -75,7 +76,7 @@ def _crash(pod: Json, container: Json, status: Json, ended: Json, events: Sequen
         backing_off = f"CrashLoopBackOff, exit {exit_code}, {times}" if restarts else f"exit {exit_code}"
         code, said = "CrashLoopBackOff", f"crashed {_lifetime(ended)} ({backing_off})"
         hint = _EXITS.get(exit_code, f"Read the log of {name}; correct the cause and deploy again.")
-    message = (ended.get("message") or "").strip()
+    message = redacted((ended.get("message") or "").strip())  # the container's own words
     return Finding(
         code=code, said=f"{said}: {message.splitlines()[-1]}" if message and code == "CrashLoopBackOff" else said, hint=hint, patience=AT_ONCE, pod=name,
         container=container["name"], ripe=restarts >= RESTARTS and "running" not in status["state"],
@@ -145,4 +146,4 @@ def _answer(events: Sequence[Json], which: str, container: Json) -> str:
         return " met a refused connection"
     if "deadline exceeded" in text or "timeout" in text:
         return " got no answer in time"
-    return f" failed: {text.splitlines()[-1][:160]}" if text else " failed"
+    return f" failed: {redacted(text.splitlines()[-1])[:160]}" if text else " failed"

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from bot.core.card import Evidence
 from bot.core.ports import Json
+from bot.core.redact import redacted
 
 AT_ONCE = timedelta(0)
 
@@ -70,9 +71,9 @@ def latest(events: Sequence[Json], *reasons: str) -> Json | None:
 
 
 def warnings(title: str, events: Sequence[Json], most: int = 5) -> tuple[Evidence, ...]:
-    """Returns the last warnings among the (ordered) events as one piece of evidence; nothing when there are none."""
+    """Returns the last warnings among the (ordered) events as one piece of evidence, redacted; nothing when there are none."""
     lines = [f"{event_time(event):%H:%M:%S} {event['reason']}{_times(event)}: {event['message']}" for event in events if event["type"] == "Warning"]
-    return (Evidence(title=title, text="\n".join(lines[-most:])),) if lines else ()
+    return (Evidence(title=title, text=redacted("\n".join(lines[-most:]))),) if lines else ()
 
 
 def _times(event: Json) -> str:
