@@ -26,7 +26,8 @@ A = TypeVar("A", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Context:
-    """What a command may use: the request, the configuration, the world to read, our own records to read, and the groups that the actor is in."""
+    """What a command may use: the request, the configuration, the world to read, our own records to read, and the groups that the actor is in.
+    `groups_as_of`: of when those are, where Slack does not say now."""
 
     request: Request
     config: Config
@@ -34,6 +35,7 @@ class Context:
     store: Store
     commands: Mapping[str, "Command[Any]"]
     groups: frozenset[str] | None = frozenset()
+    groups_as_of: datetime | None = None
 
     @property
     def now(self) -> datetime:

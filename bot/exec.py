@@ -93,6 +93,9 @@ async def _request(bot: Bot, settings: Settings, screen: Screen, text: str, pers
             await _flush(bot)
     answer = (row.result or {}).get("card")
     card = operation_card(operation) if operation is not None else Card.model_validate(answer) if answer else None
+    if (said := (row.result or {}).get("aside")) is not None:
+        aside = Card.model_validate(said)
+        card = card.model_copy(update={"lines": (*card.lines, aside.headline)}) if card is not None else aside
     screen.end(card, {**outcome(row, operation), "card": content(card) if card else None})
     if follows and row.state == "answered":
         await _stream(bot, request)

@@ -1,7 +1,8 @@
 """Who is in which Slack user group: asked of the chat, kept in the database, and good for a day when Slack is silent."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from bot.core.config import Config
 from bot.core.errors import AiecError, NotFound
@@ -20,28 +21,38 @@ def handles(config: Config) -> list[str]:
     return sorted({who for rule in config.permissions for who in rule.who if who.startswith("@") and who != "@everyone"})
 
 
+@dataclass(frozen=True)
+class Membership:
+    """The groups that somebody is in, None when that cannot be known now. `as_of`: of when that is, where Slack was asked again and did not say."""
+
+    groups: frozenset[str] | None
+    as_of: datetime | None = None
+
+
 class Groups:
     def __init__(self, store: Store, chat: Chat | None, config: Config) -> None:
         self._store = store
         self._chat = chat
         self._handles = handles(config)
 
-    async def of(self, actor: Actor) -> frozenset[str] | None:
-        """Returns the groups that the actor is in, or None when that cannot be known now. Somebody without a Slack account is in none."""
+    async def of(self, actor: Actor) -> Membership:
+        """Returns what is known of the groups that the actor is in. Somebody without a Slack account is in none."""
         if actor.slack is None or not self._handles:
-            return frozenset()
+            return Membership(frozenset())
         known = {row.handle: row for row in await self._store.read(self._load)}
         now = self._store.clock.now()
-        found = set()
+        found, as_of = set(), None
         for handle in self._handles:
             row = known.get(handle)
             if row is None or now - row.fetched_at > FRESH:
                 row = await self._fetch(handle) or row
             if row is None or now - row.fetched_at > GOOD_WHEN_SILENT:
-                return None
+                return Membership(None)
+            if now - row.fetched_at > FRESH:
+                as_of = min(as_of or row.fetched_at, row.fetched_at)
             if actor.slack in row.members:
                 found.add(handle)
-        return frozenset(found)
+        return Membership(frozenset(found), as_of)
 
     def _load(self, tx: Transaction) -> Iterable[GroupRow]:
         return [row for row in (tx.get(GroupRow, handle) for handle in self._handles) if row is not None]

@@ -6,10 +6,10 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,8 +17,9 @@ from sqlalchemy import bindparam
 from sqlmodel import col, select
 
 from bot.command import Bookkeeping, Change, Command, Context, Read, environment_of
+from bot.core.access import allowed, who_may
 from bot.core.approvers import addressed
-from bot.core.card import Action, Attachment, Card, Channel, Ref, line
+from bot.core.card import Action, Attachment, Card, Channel, Line, Ref, Time, line
 from bot.core.config import Config
 from bot.core.errors import AiecError, Denied, NotFound, Refused
 from bot.core.events import Event
@@ -139,19 +140,21 @@ def insert(tx: Transaction, request: Request, lane: Lane) -> int:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a request. `state` as in RequestRow; `make` creates its operation in the same transaction that answers."""
+    """What became of a request. `state` as in RequestRow; `make` creates its operation in the same transaction that answers; `aside` is said beside it."""
 
     state: str
     card: Card | None = None
     error: AiecError | None = None
     plan: Plan | None = None
     make: Callable[[int], Operation] | None = None
+    aside: Line | None = None
 
     def result(self) -> dict[str, Any]:
         error = {"code": self.error.code, "text": self.error.text, "try": self.error.hint} if self.error else None
         card = self.card.model_dump(mode="json") if self.card else None
         planned = self.plan.model_dump(mode="json", include={"checks", "steps"}) if self.plan else {"checks": [], "steps": []}
-        return {"state": self.state, "card": card, "error": error, **planned}
+        aside = Card(headline=self.aside).model_dump(mode="json") if self.aside else None
+        return {"state": self.state, "card": card, "aside": aside, "error": error, **planned}
 
 
 def failed(error: AiecError) -> Answer:
@@ -205,16 +208,19 @@ class RequestManager:
 
     async def _answer(self, number: int, request: Request, received: datetime) -> None:
         command = self._commands.get(request.command)
+        aside: Line | None = None
         try:
             if command is None or (command.internal and request.origin.kind not in MACHINES):
                 raise NotFound(f"There is no command {request.command} in this version.")
             arguments = validate(command.arguments, request.arguments, self._choices, command=request.command, examples=command.examples)
             context = await self._authorise(command, arguments, request)
+            aside = _remembered(command, environment_of(arguments), context)
             match command.does:
                 case Read(run):
                     answer = Answer("answered", await run(arguments, context))
                 case Bookkeeping(apply):
-                    await self._store.transaction(lambda tx: self._finish(tx, number, request, lambda: Answer("answered", apply(arguments, context, tx))))
+                    booked = partial(Answer, "answered", aside=aside)
+                    await self._store.transaction(lambda tx: self._finish(tx, number, request, lambda: booked(apply(arguments, context, tx))))
                     return
                 case Change() as change:
                     answer = await self._change(change, command, arguments, context, received)
@@ -228,17 +234,17 @@ class RequestManager:
                 self._deliveries.failures += 1
                 if await self._store.transaction(lambda tx, error=error: self._put_off(tx, number, request, error)):  # type: ignore[misc]
                     return
-        await self._store.transaction(lambda tx: self._finish(tx, number, request, lambda: answer))
+        await self._store.transaction(lambda tx: self._finish(tx, number, request, lambda: replace(answer, aside=aside)))
 
     async def _authorise(self, command: Command[Any], arguments: BaseModel, request: Request) -> Context:
         """Returns the context if the actor may. Whoever cannot be decided on is denied."""
-        groups = await self._groups.of(request.actor)
-        context = Context(request, self._config, self._world(), self._store, self._commands, groups)
+        known = await self._groups.of(request.actor)
+        context = Context(request, self._config, self._world(), self._store, self._commands, known.groups, known.as_of)
         # A schedule is aiec.yaml's own, which says who may what.
         if command.permission and request.origin.kind != "schedule":
             decision = context.allows(command.permission, environment_of(arguments))
             if not decision.allowed:
-                raise Denied(decision.reason, f"`/aiec help` lists what you may do, {request.actor.name}.")
+                raise Denied(decision.reason, f"`/aiec help` lists what you may do, {request.actor.name}.{_unheard(command, arguments, context)}")
         return context
 
     async def _change(self, change: Change[Any], command: Command[Any], arguments: BaseModel, context: Context, received: datetime) -> Answer:
@@ -282,9 +288,12 @@ class RequestManager:
             operation = create(tx, self._config, answer.make)
             row.operation = operation.number
             card = Card(headline=line(Ref(key=operation.name, text=operation.name), f" · {operation.plan.title} · in ", self._channel(operation)))
+        if answer.aside is not None:
+            card = card.model_copy(update={"lines": (*card.lines, answer.aside)}) if card is not None else Card(headline=answer.aside)
         row.state, row.result, row.finished_at, row.lease_until = answer.state, answer.result(), tx.now, None
         tx.save(row)
-        data = {"command": request.command, "because": answer.error.text if answer.error else ""}
+        data: dict[str, Any] = {"command": request.command, "because": answer.error.text if answer.error else ""}
+        data |= {"remembered_groups": True} if answer.aside else {}
         tx.record(Event(kind=f"request.{answer.state}", subject=row.name, actor=request.actor.name, data=data))
         if card is not None and request.origin.kind == "slack" and request.origin.channel is not None:
             private = {"only_for": request.actor.slack, "response_url": request.origin.response_url}
@@ -294,6 +303,24 @@ class RequestManager:
 
     def _channel(self, operation: Operation) -> Channel:
         return Channel(name=self._config.environments[operation.plan.environment].channel)
+
+
+def _remembered(command: Command[Any], environment: str | None, context: Context) -> Line | None:
+    """Returns that the actor may do this only by groups that he was in when Slack was heard last; nothing where Slack says it now, or it needs no group."""
+    if context.groups_as_of is None or not context.groups:
+        return None
+    if command.permission and allowed(context.config, context.request.actor, frozenset(), command.permission, environment).allowed:
+        return None
+    groups = " and ".join(sorted(context.groups))
+    return line(f"Slack does not say who is in which group now: that you are in {groups} is of ", Time(at=context.groups_as_of, style="date"), ".")
+
+
+def _unheard(command: Command[Any], arguments: BaseModel, context: Context) -> str:
+    """Returns half of a denial's advice: that a group might grant it, and of when it is that the actor is not in it."""
+    granted = any(who.startswith("@") for who in who_may(context.config, command.permission, environment_of(arguments)))
+    if context.groups_as_of is None or not granted:
+        return ""
+    return f" Slack does not say who is in which group now: what counts is of {context.groups_as_of:%Y-%m-%d %H:%M} UTC."
 
 
 def _by_direct_message(tx: Transaction, name: str, card: Card, file: Attachment, person: str) -> Card:

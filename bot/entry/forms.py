@@ -71,7 +71,7 @@ class Forms:
         """Returns the groups that the actor is in, or None when Slack does not say in time: then what they grant is not offered."""
         try:
             async with asyncio.timeout(GROUPS_WITHIN):
-                return await self._bot.groups.of(actor)
+                return (await self._bot.groups.of(actor)).groups
         except TimeoutError:
             return None
 

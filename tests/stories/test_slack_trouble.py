@@ -181,6 +181,34 @@ async def test_a_click_of_somebody_unknown_is_denied_to_him_alone_and_recorded(b
     assert public(bot) == before
 
 
+async def test_an_answer_says_that_a_group_is_of_earlier_while_slack_does_not_say_who_is_in_it(bot: Stage) -> None:
+    await bot.newcomer.says("/aiec deploy staging v1.2.0 --dry-run")
+    quiet = bot.world.faults.add(Fault(kind="status", system="slack", path="usergroups"))
+    await bot.forward(minutes=10, step=60)
+    denied = await bot.newcomer.says("/aiec deploy staging v1.2.0 --dry-run")
+    assert "`deploy` in staging is not granted to you" in denied
+    assert "Slack does not say who is in which group now: what counts is of 2026-11-23 14:00 UTC." in denied
+    bot.world.faults.clear(quiet)
+    bot.slack.usergroups["S0DEVOPS"].users.append(bot.slack.user("newcomer").id)
+    told = await bot.newcomer.says("/aiec deploy staging v1.2.0 --dry-run")
+    assert "group" not in told
+    bot.world.faults.add(Fault(kind="status", system="slack", path="usergroups"))
+    since = "Slack does not say who is in which group now: that you are in @devops is of"
+    assert "group now" not in await bot.newcomer.says("/aiec deploy staging v1.2.0 --dry-run")
+    await bot.forward(minutes=10, step=60)
+    assert since in await bot.newcomer.says("/aiec deploy staging v1.2.0 --dry-run")
+    assert since in await bot.newcomer.says("/aiec deploy staging v1.2.0")
+    assert since in await bot.newcomer.says("/aiec lock staging because of a test")
+    assert "group now" not in await bot.newcomer.says("/aiec status staging")  # everybody may
+    assert "group now" not in await bot.engineer.says("/aiec deploy prod v1.2.0 --dry-run")  # by name
+    denied = await bot.newcomer.says("/aiec freeze prod for a test")
+    assert "`freeze` in prod is not granted to you" in denied
+    assert "group now" not in denied  # no group may
+    bot.slack.usergroups["S0DEVOPS"].users.clear()
+    await bot.forward(minutes=24 * 60, step=3600)
+    assert "Slack does not say now whether you belong to it" in await bot.newcomer.says("/aiec deploy staging v1.2.0 --dry-run")
+
+
 # --- where answers go
 
 

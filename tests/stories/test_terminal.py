@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from bot.core.clock import SystemClock
 from bot.core.events import Event
 from bot.settings import load
 from bot.store.store import Store
-from bot.store.tables import EngineRow, EventRow, OperationRow
+from bot.store.tables import EngineRow, EventRow, GroupRow, OperationRow
 from sandbox.faults import Fault
 from tests.crash.scene import Scene, staged, until
 
@@ -244,6 +245,18 @@ class Terminal:
         with suppress(OSError):  # the other side is closed
             return os.read(self.side, 65536).decode(errors="replace")
         return ""
+
+
+@pytest.mark.slow
+async def test_what_a_group_grants_that_slack_does_not_say_now_is_said_to_be_of_earlier(scene):
+    scene.world.faults.add(Fault(kind="status", system="slack", path="usergroups"))
+    store = Store(scene.database, SystemClock())
+    asked = SystemClock().now() - timedelta(hours=1)
+    await store.transaction(lambda tx: tx.save(GroupRow(handle="@devops", members=["U0NEWCOMER"], fetched_at=asked)))
+    store.close()
+    code, found = await as_json(scene, "deploy staging v1.2.1", "--as", "newcomer")
+    assert (code, found["state"]) == (0, "done")
+    assert "you are in @devops is of" in str(found["card"]["lines"][-1])
 
 
 async def on_terminal(scene: Scene, *arguments: str, **environ: str) -> tuple[int, str]:
