@@ -44,7 +44,7 @@ from bot.entry.reception import Reception
 from bot.entry.slack import slack_app, slack_endpoint, slack_envelopes
 from bot.entry.webhooks import alertmanager_endpoint, pagerduty_endpoint
 from bot.logs import configure
-from bot.settings import Settings, load
+from bot.settings import Settings, load, secrets
 from bot.store.migrate import missing, upgrade
 from bot.store.store import Store
 from bot.store.tables import EngineRow
@@ -232,7 +232,7 @@ async def readiness(bot: Bot) -> list[Part]:
 async def serve() -> int:
     """`aiec run`: until SIGINT or SIGTERM."""
     settings = load(os.environ)
-    configure(settings.log_format)
+    configure(settings.log_format, secrets(settings))
     for warning in settings.warnings:
         log.warning("%s", warning)
     stop = asyncio.Event()

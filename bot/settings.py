@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 import yaml
 from dotenv.parser import parse_stream
@@ -144,6 +145,14 @@ def show(settings: Settings) -> str:
     lines = [f"# {variable.name}{_shown(getattr(settings, field))}" for field, variable in variables().items()]
     written = yaml.safe_dump(settings.config.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True, width=120)
     return "\n".join(["# From the environment:", *lines, f"# From {settings.config_path}:", written])
+
+
+def secrets(settings: Settings) -> frozenset[str]:
+    """Returns every value that nobody should read: tokens, keys, and the passwords in URLs."""
+    values = [getattr(settings, field) for field in (*variables(), "verify_url")]
+    whole = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    found = whole | {password for value in values if isinstance(value, str) for password in _PASSWORD_IN_URL.findall(value)}
+    return frozenset(found | {*settings.webhook_secrets()} | {unquote(one) for one in found})
 
 
 def _shown(value: object) -> str:
