@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.core.data import Frozen
 from bot.core.ports import Json
+from bot.core.redact import redacted
 from bot.core.text import cut
 
 _HIDDEN = "•••"
@@ -76,7 +77,7 @@ def at(thing: Json, path: str) -> Any:
 
 
 def lines(change: FieldChange) -> list[str]:
-    """Returns a change as the lines of a diff. Values of variables are not shown, as they may be secret."""
+    """Returns a change as the lines of a diff. Values of variables are not shown, as they may be secret, and others are redacted."""
     return [*_lines(change.before, change.after, change.spoken, "env" in change.spoken.split("."))]
 
 
@@ -90,13 +91,22 @@ def _drift(found: Any, expected: Any, path: str, secret: bool) -> str:
     name = next((one for one in [*here, *there] if here.get(one) != there.get(one)), None)
     if name is not None and _keyed(found) is not None and _keyed(expected) is not None:
         return _drift(here.get(name), there.get(name), _inner(path, name, found or expected), secret or name == "env")
-    if (secret and _is_hidden(path, found or expected)) or (here and here == there):
+    is_now, was = _worded(path, found), _worded(path, expected)
+    if (secret and _is_hidden(path, found or expected)) or (here and here == there) or is_now == was:
         return f"{path} is another one now"
-    return f"{path} is {_worded(found)} now, not {_worded(expected)}"
+    return f"{path} is {is_now} now, not {was}"
 
 
-def _worded(value: Any) -> str:
-    return "absent" if value is None else cut(str(value), 40)
+def _worded(path: str, value: Any) -> str:
+    return "absent" if value is None else cut(_redacted(path, value), 40)
+
+
+def _redacted(path: str, value: Any) -> str:
+    """Returns a value as a text that may be posted: its field's name tells, too, whether it is a secret."""
+    if not isinstance(value, str):
+        return redacted(str(value))
+    name = f"{path.rpartition('.')[2]}: "
+    return redacted(name + value).removeprefix(name)
 
 
 def _inner(path: str, name: str, of: Any) -> str:
@@ -122,9 +132,9 @@ def _lines(old: Any, new: Any, path: str, secret: bool) -> Iterator[str]:
     elif isinstance(old, str) and isinstance(new, str) and "\n" in old + new:
         yield f"  {path}:"
         told = [*difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1)][2:]
-        yield from (f"{line[:1]}   {cut(line[1:], _LONGEST)}" for line in told if not line.startswith("@@"))
+        yield from (f"{line[:1]}   {cut(redacted(line[1:]), _LONGEST)}" for line in told if not line.startswith("@@"))
     else:
-        yield from (f"{sign} {path}: {cut(str(value), _LONGEST)}" for sign, value in (("-", old), ("+", new)) if value is not None)
+        yield from (f"{sign} {path}: {cut(_redacted(path, value), _LONGEST)}" for sign, value in (("-", old), ("+", new)) if value is not None)
 
 
 def _keyed(value: Any) -> dict[str, Any] | None:

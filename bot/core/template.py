@@ -1,9 +1,10 @@
-"""What differs between two pod templates, in words. Values of variables are not shown: they may be secret."""
+"""What differs between two pod templates, in words. Values of variables are not shown: they may be secret. Commands are redacted."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from bot.core.ports import Json
+from bot.core.redact import redacted
 from bot.core.workload import containers
 
 _POD_FIELDS = {"nodeSelector": "node selector", "affinity": "affinity", "tolerations": "tolerations", "securityContext": "pod security context"}
@@ -53,7 +54,8 @@ def _container(before: Json, after: Json) -> Iterable[str]:
     yield from _named("port", before.get("ports"), after.get("ports"), lambda port: str(port["containerPort"]))
     yield from _named("mount", before.get("volumeMounts"), after.get("volumeMounts"), lambda mount: str(mount["mountPath"]))
     for field in ("command", "args"):
-        yield from _changes(field, {"": " ".join(before.get(field) or [])}, {"": " ".join(after.get(field) or [])})
+        old, new = (" ".join(one.get(field) or []) for one in (before, after))
+        yield from list(_changes(field, {"": redacted(old)}, {"": redacted(new)})) or ([f"{field} changed"] if old != new else [])
     if (before.get("securityContext") or {}) != (after.get("securityContext") or {}):
         yield "security context changed"
 

@@ -98,6 +98,18 @@ def test_values_of_variables_are_not_shown() -> None:
     assert "secret" not in "".join(shown(env("a-secret")[0]["env"], [], "/spec/template/spec/containers/env"))
 
 
+def test_what_looks_like_a_secret_elsewhere_is_redacted() -> None:
+    before = {"data": {"DB_PASSWORD": "old", "conf": "a: 1\ntoken: abc\n", "url": "https://db"}, "spec": {"args": ["-v"], "automountServiceAccountToken": True}}
+    data = {"DB_PASSWORD": "hunter2", "conf": "a: 2\ntoken: xyz\n", "url": "https://me:hunter2@db"}
+    after = {"data": data, "spec": {"args": ["--password=hunter2"], "automountServiceAccountToken": False}}
+    told = [text for change in changes(before, after) for text in lines(change)]
+    assert [text for text in told if "hunter2" in text or "xyz" in text or "abc" in text] == []
+    assert {"+ data.DB_PASSWORD: [secret]", "+   a: 2", "+   token: [secret]", "+ data.url: https://me:[secret]@db"} <= {*told}
+    assert {"- spec.automountServiceAccountToken: True", "+ spec.automountServiceAccountToken: False", "+ spec.args: ['--password=[secret]']"} <= {*told}
+    (first, *_) = changes(before, after)
+    assert drift(first, "hunter2", "old") == "its data.DB_PASSWORD is another one now"
+
+
 def test_a_drift_is_told_at_its_place() -> None:
     change = FieldChange(path="/spec/template/spec/containers", before=None, after=None)
     assert drift(FieldChange(path="/spec/replicas"), 4, 3) == "its spec.replicas is 4 now, not 3"

@@ -23,6 +23,8 @@ from tests.unit.kubernetes_objects import IMAGE, template
         ({}, {"resources": {"limits": {"memory": "64Mi"}}}, ["resources limits.memory: none → 64Mi"]),
         ({}, {"readinessProbe": {"httpGet": {"port": 80, "path": "/up"}, "periodSeconds": 5}}, ["readiness probe: none → GET :80/up, periodSeconds 5"]),
         ({}, {"command": ["/app/run", "--fast"]}, ["command: none → /app/run --fast"]),
+        ({"args": ["--password=a"]}, {"args": ["--password=b"]}, ["args changed"]),
+        ({}, {"args": ["--password=hunter2", "--fast"]}, ["args: none → --password=[secret] --fast"]),
     ],
 )
 def test_names_what_is_new_in_a_container_and_shows_no_values_of_variables(before: dict[str, Any], after: dict[str, Any], said: list[str]) -> None:
