@@ -70,7 +70,8 @@ def _event(row: EventRow) -> Event:
 @dataclass(frozen=True)
 class Verification:
     """`problem` is empty when the chain holds. `head` is the last seal: kept elsewhere, it also proves that nothing was cut off at the end.
-    `pruned`: how many links before the first one were exported and removed, the last of them into `file`."""
+    `pruned`: how many links before the first one were exported and removed, the last of them into `file`.
+    `erased`: of how many events only the digest of what they said is left."""
 
     sealed: int
     unsealed: int
@@ -78,6 +79,7 @@ class Verification:
     problem: str = ""
     pruned: int = 0
     file: str = ""
+    erased: int = 0
 
 
 def verify(tx: Transaction, key: bytes) -> Verification:
@@ -86,7 +88,7 @@ def verify(tx: Transaction, key: bytes) -> Verification:
         cut, previous, file = beginning(tx, key)
     except Invalid as error:
         return Verification(0, 0, GENESIS, error.text)
-    count = cut
+    count, erased = cut, 0
     query = select(SealRow, EventRow).join(EventRow, col(EventRow.id) == SealRow.event_id, isouter=True).order_by(col(SealRow.sequence))
     unsealed = tx.session.exec(select(func.count()).select_from(_without_link(late=False).subquery())).one()
     with closing(tx.session.exec(query.execution_options(yield_per=1000))) as rows:
@@ -95,10 +97,10 @@ def verify(tx: Transaction, key: bytes) -> Verification:
             problem = broken(link, row, key, previous, count)
             if problem:
                 return Verification(count - 1 - cut, unsealed, previous, problem, cut, file)
-            previous = link.seal
+            previous, erased = link.seal, erased + (row is not None and row.payload is None)
     stray = tx.first(_without_link(late=True).order_by(col(EventRow.id)))
     problem = f"event {stray.id} ({stray.kind} of {stray.subject}) was put in later" if stray else ""
-    return Verification(count - cut, unsealed, previous, problem, cut, file)
+    return Verification(count - cut, unsealed, previous, problem, cut, file, erased)
 
 
 def broken(link: SealRow, row: EventRow | None, key: bytes, previous: str, expected: int) -> str:

@@ -40,7 +40,8 @@ async def audit(what: str) -> int:
         print(f"The audit chain does not hold: {found.problem}.", file=sys.stderr)
         return 1
     pruned = f"; the {found.pruned} before them were exported, the last ones into {found.file}" if found.pruned else ""
-    print(f"{found.sealed} events, every one in its place; {found.unsealed} not sealed yet{pruned}. Head: {found.head}")
+    erased = f"; of {found.erased} what they said is erased" if found.erased else ""
+    print(f"{found.sealed} events, every one in its place; {found.unsealed} not sealed yet{erased}{pruned}. Head: {found.head}")
     return 0
 
 

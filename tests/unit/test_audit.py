@@ -77,11 +77,12 @@ async def test_everything_that_is_recorded_is_sealed_in_its_order(store):
     assert grown.head != found.head
 
 
-async def test_an_erased_payload_still_verifies(store):
+async def test_an_erased_payload_still_verifies_and_is_counted(store):
     await sealed(store)
+    assert (await verification(store)).erased == 0
     await change(store, "UPDATE events SET payload = NULL WHERE id = 2")
     found = await verification(store)
-    assert (found.sealed, found.problem) == (5, "")
+    assert (found.sealed, found.problem, found.erased) == (5, "", 1)
 
 
 @pytest.mark.parametrize("what", CHANGES)
