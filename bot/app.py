@@ -5,9 +5,10 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -30,6 +31,7 @@ from bot.adapters.shelf import Folders
 from bot.adapters.slack.chat import open_chat
 from bot.adapters.slack.socket import open_socket
 from bot.bot import Bot, Ports
+from bot.clusters import tell_unknown
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Invalid, Unavailable
 from bot.core.library import Library
@@ -59,8 +61,7 @@ log = logging.getLogger("aiec")
 
 @asynccontextmanager
 async def connected(settings: Settings, environments: Collection[str] | None = None) -> AsyncIterator[Ports]:
-    """Yields the outside systems that are configured, with the clusters of those environments (None: of all); nothing is asked of them yet.
-    Raises Invalid when a kubeconfig makes no sense."""
+    """Yields the outside systems that are configured, with the clusters of those environments (None: of all); nothing is asked of them yet."""
     async with AsyncExitStack() as stack:
         clusters = {}
         for name in settings.config.environments if environments is None else environments:
@@ -171,21 +172,29 @@ async def running(bot: Bot, settings: Settings) -> AsyncIterator[int]:
     registry = CollectorRegistry()
     registry.register(collectors(bot))
     app = http_app(readiness=lambda: readiness(bot), metrics=registry, slack=slack, **webhooks(bot, settings))
-    async with bot.watching(), ticking(bot), serve_http(app, settings.host, settings.port) as port, deliveries:
+    unknown = tell_unknown(bot.store, bot.config, bot.ports.clusters)
+    async with bot.watching(), ticking(bot), serve_http(app, settings.host, settings.port) as port, deliveries, _beside(unknown, "clusters"):
         yield port
 
 
 @asynccontextmanager
 async def ticking(bot: Bot) -> AsyncIterator[None]:
     """Runs the managers, as long as no other process does, and gives the engine lock back in the end."""
-    engine = asyncio.create_task(bot.engine.run(), name="engine")
-    bot.engine.wake()
+    async with _beside(bot.engine.run(), "engine"):
+        bot.engine.wake()
+        yield
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Lets something go on for as long as the block does."""
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:
-        engine.cancel()
+        task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await engine
+            await task
 
 
 def _slack(bot: Bot, settings: Settings) -> tuple[Endpoint | None, AbstractAsyncContextManager[object]]:

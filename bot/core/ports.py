@@ -113,6 +113,10 @@ class Cluster(Protocol):
         by itself, with a back-off."""
         ...
 
+    async def ready(self) -> None:
+        """Asks nothing of the cluster. Raises Unavailable as long as nothing says where it is: its kubeconfig is missing, or makes no sense."""
+        ...
+
     async def version(self) -> str:
         """Returns the server's version, such as `v1.36.3`."""
         ...

@@ -330,10 +330,23 @@ async def test_a_kubeconfig_that_makes_no_sense_says_so(tmp_path: Path, content:
     path = tmp_path / "kubeconfig"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(Invalid) as refused:
-        await connect(str(path), context, "shop", "prod")
-    assert said in refused.value.text
-    assert "prod" in refused.value.text
+    cluster = await connect(str(path), context, "shop", "prod")
+    for asks in (cluster.ready, cluster.version, cluster.exec("web", container="web", command=["true"]).__anext__):  # type: ignore[attr-defined]
+        with pytest.raises(Unavailable) as refused:
+            await asks()
+        assert said in refused.value.text
+        assert "prod" in refused.value.text
+    await cluster.close()
+
+
+async def test_a_kubeconfig_that_comes_later_is_read_then(sandboxed: InSandbox, tmp_path: Path) -> None:
+    cluster = await connect(str(tmp_path / "later"), None, sandboxed.namespace, "prod")
+    with pytest.raises(Unavailable, match=r"There is no kubeconfig at .*/later \(environment prod\)"):
+        await cluster.list("Deployment")
+    (tmp_path / "later").write_text(sandboxed.kubeconfig.read_text())
+    assert await asyncio.gather(cluster.list("Deployment"), cluster.list("Deployment")) == [[], []]
+    await cluster.ready()
+    await cluster.close()
 
 
 @pytest.mark.parametrize("body", [b"<html>welcome</html>", b"[1, 2]", b"{}", b'{"kind": "Deployment", "metad'])

@@ -446,6 +446,35 @@ async def test_the_running_bot_is_asked_whether_it_keeps_up(checked: Checked) ->
         assert await checked.wrong(live_too=True) == []
 
 
+async def test_an_environment_whose_kubeconfig_is_missing_is_said_once_and_looked_after_when_it_comes(checked: Checked) -> None:
+    checked.data["environments"]["staging"]["context"] = "elsewhere"
+    there, later = Path(checked.environ["KUBECONFIG"]), checked.folder / "later"
+    checked.environ["KUBECONFIG"] = f"{there}:{later}"
+    (wrong,) = await checked.finds(Level.WRONG)
+    assert (wrong.subject, wrong.breaks) == ("cluster staging", "everything in staging")
+    assert "does not serve environment staging" in wrong.text
+    channel = checked.data["environments"]["staging"]["channel"].removeprefix("#")
+    said = lambda: [message.plain for message in checked.sandbox.world.slack.messages(channel)]  # noqa: E731
+    async with opened(checked.settings()) as bot, running(bot, checked.settings()):
+        assert await bot.ports.clusters["prod"].list("Deployment") != []
+        async with asyncio.timeout(60):
+            while not said():
+                await asyncio.sleep(0.05)
+        (message,) = said()
+        assert "⚠️ needs you · *aiec cannot look after staging*" in message
+        assert "does not serve environment staging" in message
+    other = yaml.safe_load(kubeconfig(checked.sandbox.urls["kubernetes"]))
+    other["contexts"][0]["name"] = "elsewhere"
+    async with opened(checked.settings()) as bot, running(bot, checked.settings()):
+        later.write_text(yaml.safe_dump(other))
+        async with asyncio.timeout(60):
+            while "✅ done · *aiec looks after staging again*" not in said()[-1]:
+                await asyncio.sleep(0.05)
+        assert await bot.ports.clusters["staging"].list("Deployment") != []
+        assert len(said()) == 1
+    assert await checked.wrong() == []
+
+
 async def test_a_bot_that_does_not_run_is_wrong(checked: Checked) -> None:
     checked.environ["AIEC_PORT"] = str(closed_port())
     assert "nothing that is aiec answers" in (await checked.wrong("live", live_too=True))[0]

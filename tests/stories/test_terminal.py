@@ -134,6 +134,21 @@ async def test_what_a_check_refuses_is_6_a_mistake_2_a_denial_3_an_unreachable_c
     assert events == {"newcomer": "request.denied"}
 
 
+async def test_without_an_environments_kubeconfig_only_what_needs_its_cluster_fails_and_says_what_to_do(scene):
+    settings = yaml.safe_load((scene.folder / "aiec.yaml").read_text())
+    settings["environments"]["prod"]["context"] = "elsewhere"
+    (scene.folder / "aiec.yaml").write_text(yaml.safe_dump(settings))
+    helped, listed, mistaken, elsewhere, needing = await asyncio.gather(
+        *(as_json(scene, request) for request in ("help", "incident list", "deploy stagign v1.2.0", "history staging gateway", "history prod gateway"))
+    )
+    assert [code for code, _ in (helped, listed, mistaken, elsewhere, needing)] == [0, 0, 2, 0, 1]
+    error = needing[1]["error"]
+    assert (error["code"], error["try"]) == ("unavailable", "Check it, and `context` in aiec.yaml.")
+    assert re.match(r"The kubeconfig \S+ does not serve environment prod: .*elsewhere", error["text"])
+    nowhere = await as_json(scene, "history staging gateway", KUBECONFIG="nowhere.yaml")
+    assert (nowhere[0], nowhere[1]["error"]["text"]) == (1, "There is no kubeconfig at nowhere.yaml (environment staging).")
+
+
 @pytest.mark.slow
 async def test_a_rehearsal_and_a_look_are_0_and_change_nothing(scene):
     rehearsal, (look, seen) = await asyncio.gather(as_json(scene, "deploy prod v1.2.0 --dry-run"), as_json(scene, "status"))

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -49,13 +49,33 @@ class Rest(Protocol):
     async def close(self) -> None: ...
 
 
-class Api:
-    """The API server of one environment. `configuration` holds its address and credentials, `name` is how to call it in errors."""
+Opening = Callable[[], Awaitable[tuple[Configuration, Rest]]]
+"""Reads again what says where an API server is, and with which credentials. Raises Unavailable while that cannot be read."""
 
-    def __init__(self, configuration: Configuration, rest: Rest, name: str) -> None:
+
+class Api:
+    """The API server of one environment. `configuration` holds its address and credentials, `name` is how to call it in errors. `opening`: what gives both
+    later, where they could not be read at the start."""
+
+    def __init__(self, configuration: Configuration, rest: Rest, name: str, opening: Opening | None = None) -> None:
         self._configuration = configuration
         self._rest = rest
-        self.name = name
+        self._name = name
+        self._opening = opening
+        self._one = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        return f"{self._name} ({self._configuration.host})"
+
+    async def ready(self) -> None:
+        """Returns when there is an address and credentials, which may be wrong. Raises Unavailable as long as there are none."""
+        if self._opening is None:
+            return
+        async with self._one:
+            if self._opening is not None:
+                self._configuration, self._rest = await self._opening()
+                self._opening = None
 
     async def call(
         self, call: Call, method: str, path: str, query: Mapping[str, str | int] | None = None, *, body: Any = None, content: str = JSON, accept: str = JSON
@@ -108,6 +128,7 @@ class Api:
         """Opens a WebSocket, whose silence is its reader's concern. Raises as `call` does."""
         try:
             async with asyncio.timeout(TIME_LIMIT):
+                await self.ready()
                 url = f"{self._configuration.host}{path}?{urlencode(query)}"
                 opened = await self._rest.socket(url, {"User-Agent": "aiec", **await self._credentials()}, protocols)
         except Refused as answer:
@@ -137,6 +158,7 @@ class Api:
     async def _send(
         self, method: str, path: str, query: Mapping[str, str | int] | None, body: Any, content: str, accept: str, limits: aiohttp.ClientTimeout
     ) -> Any:
+        await self.ready()
         headers = {"Accept": accept, "Content-Type": content, "User-Agent": "aiec", **await self._credentials()}
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         return await self._rest.request(method, url, headers=headers, body=body, _request_timeout=limits)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from kubernetes.aio.client import Configuration
 
 from bot.adapters.kubernetes import watch
-from bot.adapters.kubernetes.api import APPLY_PATCH, DISCOVERY, JSON_PATCH, Api, Rest
+from bot.adapters.kubernetes.api import APPLY_PATCH, DISCOVERY, JSON_PATCH, Api, Opening, Rest
 from bot.adapters.kubernetes.errors import Call, Gone
 from bot.adapters.kubernetes.exec import run
 from bot.adapters.kubernetes.kinds import CLUSTERWIDE, KINDS, Resource, parted
@@ -30,9 +30,9 @@ class KubernetesCluster:
     Each call has a time limit and raises only `bot.core.errors`; nothing is tried twice.
     """
 
-    def __init__(self, configuration: Configuration, rest: Rest, namespace: str, environment: str) -> None:
+    def __init__(self, configuration: Configuration, rest: Rest, namespace: str, environment: str, opening: Opening | None = None) -> None:
         self.namespace = namespace
-        self._api = Api(configuration, rest, f"the cluster of {environment} ({configuration.host})")
+        self._api = Api(configuration, rest, f"the cluster of {environment}", opening)
         self._found: dict[str, Resource] = {}
 
     async def get(self, kind: str, name: str) -> Json | None:
@@ -179,6 +179,9 @@ class KubernetesCluster:
 
     def changes(self) -> AsyncIterator[None]:
         return watch.changes(self._api, self.namespace, WATCHED)
+
+    async def ready(self) -> None:
+        await self._api.ready()
 
     async def version(self) -> str:
         answer = await self._api.json(self._call("get", None), "GET", "/version", member="gitVersion")
