@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlmodel import col, select
+
 from bot.core.card import Bold, Card, Line, Person, Span, State, line
 from bot.core.config import Config
 from bot.core.events import Event
@@ -63,7 +65,9 @@ def note(tx: Transaction, config: Config, before: PageRow, tried: Tried, *, ther
     if tried.reconcile:
         schedule.hasten(tx, schedule.RECONCILE)
     soon = tried.again is not None and (tried.forget or tried.untried) and tried.again - tx.now <= SOON
-    if (calling or not tried.done) and not soon and not tried.reconcile:
+    if not there and before.status != "triggered":
+        _calls_no_more(tx, row, before.status)
+    elif (calling or not tried.done) and not soon and not tried.reconcile:
         _say(tx, config, row, before, tried, there=there)
     elif tried.done:
         _conclude(tx, config, row, before)
@@ -129,6 +133,14 @@ def _say(tx: Transaction, config: Config, row: PageRow, before: PageRow, tried: 
         _shout(tx, config, row, card)
     else:
         _conclude(tx, config, row, before)
+
+
+def _calls_no_more(tx: Transaction, row: PageRow, status: str) -> None:
+    """Takes back the messages that called instead of PagerDuty."""
+    for said in tx.all(select(MessageRow).where(col(MessageRow.key).startswith(f"page/{row.key}/", autoescape=True))):
+        if said.card["state"] == State.NEEDS_YOU:
+            card = Card.model_validate(said.card).model_copy(update={"state": State.DONE, "lines": (line(f"It is {status}, and calls nobody any more"),)})
+            tx.send(Message(key=said.key, channel=said.channel, card=card))
 
 
 def _conclude(tx: Transaction, config: Config, row: PageRow, before: PageRow) -> None:

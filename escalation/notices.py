@@ -90,7 +90,7 @@ def tell(tx: Transaction, config: Config, row: EscalationRow) -> None:
             if person is not None and person.slack is not None:
                 card = page_card(incident, there, one, later, above, row.next_at, room)
                 tx.send(Message(key=f"incident-{incident.number}/page/{one.number}/{name}", channel=person.slack, card=card))
-        if (said := round_line(incident, there, rounds[place - 1] if place else None, one)) is not None:
+        if (said := round_line(incident, there, rounds[place - 1] if place else None, one, later)) is not None:
             where = address(incident.number) if incident.private else config.channels.incidents
             tx.send(Message(key=f"incident-{incident.number}/round/{one.number}", channel=where, card=said))
 
@@ -149,36 +149,40 @@ def page_card(
                 Action(label=label, command="incident escalate", arguments={"incident": incident.name, "level": one.level}),
             ),
         )
-    return Card(state=State.DONE, headline=what, lines=(_ended(incident, one, later),))
+    return Card(state=State.DONE, headline=what, lines=(_ended(incident, later, "you"),))
 
 
-def _ended(incident: Incident, one: Round, later: Round | None) -> Line:
+def _ended(incident: Incident, later: Round | None, after: str) -> Line:
     if later is not None:
-        return line(f"L{later.level} ", *names(later.people), f" {'was' if len(later.people) == 1 else 'were'} paged after you at ", Time(at=later.at))
+        return line(f"L{later.level} ", *names(later.people), f" {'was' if len(later.people) == 1 else 'were'} paged after {after} at ", Time(at=later.at))
     return standing(incident)
 
 
-def round_line(incident: Incident, there: Ladder, before: Round | None, one: Round) -> Card | None:
+def round_line(incident: Incident, there: Ladder, before: Round | None, one: Round, later: Round | None) -> Card | None:
     """Returns what #incidents is told of a page: that nobody answered, or is on call, or that somebody did not want to wait. None: nothing of the kind.
+    Once others were paged, or nobody is any more, it says what came of it.
 
     It says neither title nor severity: they stand on the incident's card.
     """
+    pending = incident.state is incidents.State.TRIGGERED and later is None
+    again, many = before is not None and before.level == one.level, len(one.people) != 1
     now: Line = line(
         f"L{one.level} ",
         *names(one.people),
-        f" {'is' if len(one.people) == 1 else 'are'} paged {'again' if before is not None and before.level == one.level else 'now'}",
+        f" {'are' if many else 'is'} paged {'again' if again else 'now'}" if pending else f" {'were' if many else 'was'} paged{' again' if again else ''}",
     )
+    state, ended = (State.NEEDS_YOU, ()) if pending else (State.DONE, (_ended(incident, later, "that"),))
     lines = tuple(line(f"Nobody is on call at {level}") for level in one.skipped)
     if one.asked_by is not None:
-        return Card(state=State.NEEDS_YOU, headline=line(f"{incident.name}: ", Person(name=one.asked_by), " asks for more help · ", *now), lines=lines)
+        return Card(state=state, headline=line(f"{incident.name}: ", Person(name=one.asked_by), " asks for more help · ", *now), lines=(*lines, *ended))
     if one.unanswered and before is not None:
         waited, was = duration(one.at - before.at), "was" if len(before.people) == 1 else "were"
         said = line(
             f"{incident.name}: nobody at L{before.level} answered in {waited} (", *names(before.people), f" {was} paged at ", Time(at=before.at), ") · ", *now
         )
-        return Card(state=State.NEEDS_YOU, headline=said, lines=lines)
+        return Card(state=state, headline=said, lines=(*lines, *ended))
     if lines:
-        return Card(state=State.NEEDS_YOU, headline=line(f"{incident.name}: nobody is on call at {', '.join(one.skipped)} · ", *now))
+        return Card(state=state, headline=line(f"{incident.name}: nobody is on call at {', '.join(one.skipped)} · ", *now), lines=ended)
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlmodel import col, select
+from sqlmodel import col, or_, select
 
 from bot.core.card import Action, Bold, Card, Line, Person, State, Time, line
 from bot.core.config import Config
@@ -140,29 +140,34 @@ def _update(incident: Incident, asked: datetime) -> Line:
 
 
 def settle(tx: Transaction, incident: Incident) -> None:
-    """Takes the buttons off the questions that need no answer any more, whoever gave it and wherever, and says what came of them."""
+    """Takes the buttons off the questions that need no answer any more, wherever it was given, and says what came of them, and of what nobody answered."""
     asked = select(EventRow).where(EventRow.subject == incident.name, EventRow.kind == "incident.asked")
     if tx.first(asked) is None:
         return
     for row, card, care in _questions(tx, incident.number):
-        if (said := came_of(incident, care, row.created_at)) is not None:
+        if care is Care.LET_GO:
+            if incident.state is not incidents.State.TRIGGERED:
+                _close(tx, row, card, standing(incident))
+        elif (said := came_of(incident, care, row.created_at)) is not None:
             _close(tx, row, card, said)
 
 
 def answered(tx: Transaction, number: int, said: Line) -> None:
     """Takes the buttons off the questions whether its people are still on an incident, and says what came of them."""
     for row, card, care in _questions(tx, number):
-        if care is not Care.ASK_UPDATE:
+        if care in (Care.ASK_IDLE, Care.ASK_QUIET):
             _close(tx, row, card, said)
 
 
 def _questions(tx: Transaction, number: int) -> Iterator[tuple[MessageRow, Card, Care]]:
-    """Those that have buttons yet."""
+    """Those that ask for somebody yet; `LET_GO`: that nobody answered, which is said where everybody sees it."""
     prefix = f"incident-{number}/asked/"
-    for row in tx.all(select(MessageRow).where(col(MessageRow.key).startswith(prefix, autoescape=True))):
+    gone = f"incident-{number}/let-go/"
+    begins = [col(MessageRow.key).startswith(one, autoescape=True) for one in (prefix, gone)]
+    for row in tx.all(select(MessageRow).where(or_(*begins))):
         card = Card.model_validate(row.card)
-        if card.actions:
-            yield row, card, Care(row.key.removeprefix(prefix).partition("/")[0])
+        if card.state is State.NEEDS_YOU:
+            yield row, card, Care.LET_GO if row.key.startswith(gone) else Care(row.key.removeprefix(prefix).partition("/")[0])
 
 
 def _close(tx: Transaction, row: MessageRow, card: Card, said: Line) -> None:

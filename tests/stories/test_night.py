@@ -112,7 +112,7 @@ async def test_nobody_ever_answers_and_it_is_never_silent(night: Stage) -> None:
     await fails(bot)
     await minutes(bot, 8 * 60, step=150)
     assert rung(bot)[:6] == ["engineer", "senior", "lead", "manager", "cto", "cto"]
-    assert shown(bot).count("L4 @cto is paged again") == 3  # 2 h each, after 1 h 45
+    assert len(re.findall("L4 @cto (is|was) paged again", shown(bot))) == 3  # 2 h each, after 1 h 45
     assert rung(bot).count("engineer") == 2  # PagerDuty's own policy, the net below ours, has come to its end meanwhile, and begins anew
     assert len(await incidents(bot)) == 1
 

@@ -73,7 +73,7 @@ async def test_nobody_answers_and_the_levels_are_called_on_time(bot: Stage) -> N
     assert await bot.events("page.delivered") == ["aiec"] * 5
     lines = shown(bot)
     assert "#1: nobody at L1 answered in 15 min (@engineer was paged at" in lines
-    assert "L3 @lead, @manager are paged now" in lines
+    assert "L3 @lead, @manager were paged\nL4 @cto was paged after that at" in lines
     assert "#1: nobody at L4 answered in 2 h (@cto was paged at" in lines
     assert "L4 @cto is paged again" in lines
     assert rung(bot) == ["engineer", "senior", "lead", "manager", "cto", "cto"]
@@ -114,6 +114,22 @@ async def test_whoever_cannot_has_the_next_level_called_and_a_stale_button_says_
     assert "L2 was paged already at 14:00 UTC: senior." in await bot.engineer.says("/aiec incident escalate #1 --level 1")
     assert there(bot)[0].level == 2
     assert await bot.events("page.requested") == ["aiec", "aiec"]
+
+
+async def test_what_was_said_of_a_call_says_what_came_of_it(bot: Stage) -> None:
+    await bot.senior.says(DECLARE)
+    await bot.engineer.clicks("I can't: page L2 now", "@engineer")
+    await minutes(bot, 0.1)
+    asked = "#1: @engineer asks for more help · L2 @senior"
+    assert f"⚠️ needs you · {asked} is paged now" in shown(bot)
+    await bot.senior.says("/aiec incident escalate #1")
+    await minutes(bot, 0.1)
+    assert f"✅ done · {asked} was paged\nL3 @lead, @manager were paged after that at" in shown(bot)
+    await bot.lead.says("/aiec incident resolve #1")
+    await bot.lead.says("/aiec incident close #1")
+    await minutes(bot, 0.1)
+    assert "✅ done · #1: @senior asks for more help · L3 @lead, @manager were paged\nResolved by @lead at" in shown(bot)
+    assert "⚠️" not in shown(bot)
 
 
 async def test_past_the_last_level_it_says_so_and_calls_it_again(bot: Stage) -> None:
@@ -439,6 +455,11 @@ async def test_people_who_fall_silent_are_asked_and_then_called_again(bot: Stage
     await minutes(bot, 1)
     (incident,) = there(bot)
     assert (incident.status, incident.level, list(incident.assignees)) == ("triggered", 1, ["P0ENGINEER"])
+    assert "⚠️ needs you · #1: @engineer has been silent" in shown(bot)
+    await bot.lead.says("/aiec incident ack #1")
+    await minutes(bot, 0.1)
+    assert "is not on it any more · somebody is paged again\nAcknowledged by @lead at" in shown(bot)
+    assert "⚠️" not in shown(bot)
 
 
 @pytest.mark.slow
@@ -492,6 +513,10 @@ async def test_without_pagerduty_messages_call_and_say_so(tmp_path: Path) -> Non
         await bot.engineer.says("/aiec incident note #1 restarted it")
         await minutes(bot, 15)
         assert "The page of #1 (L2)* pages <@U0SENIOR> +1-555-0102" in shown(bot)
+        await bot.senior.clicks("Acknowledge", "@senior")
+        await minutes(bot, 1)
+        assert shown(bot).count("It is acknowledged, and calls nobody any more") == 2
+        assert "⚠️" not in shown(bot)
 
 
 @pytest.mark.slow
