@@ -120,7 +120,7 @@ def choices(config: Config, commands: Commands) -> Choices:
         "people": [*config.people],
         "severities": [*config.severities],
         "policies": [*config.escalation.policies] if config.escalation else [],
-        "commands": spoken(commands),
+        "commands": [*dict.fromkeys([*spoken(commands), *(name.partition(" ")[0] for name in spoken(commands))])],  # and their families
     }
 
 

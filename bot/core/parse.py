@@ -108,7 +108,8 @@ def find_command(said: Sequence[Word | str], names: Sequence[str]) -> str:
     verbs = [name.partition(" ")[2] for name in names if name.startswith(f"{wanted[1]} ")]
     if verbs and len(typed) < 2:
         raise UsageError(
-            f"`{wanted[1]}` needs to know what to do: {', '.join(verbs)}.", f"For example `/aiec {wanted[1]} {verbs[0]}`; `/aiec help` lists what you may do."
+            f"`{wanted[1]}` needs to know what to do: {', '.join(verbs)}.",
+            f"For example `/aiec {wanted[1]} {verbs[0]}`; `/aiec help {wanted[1]}` explains them.",
         )
     if verbs:
         meant = nearest(typed[1], verbs)

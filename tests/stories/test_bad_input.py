@@ -54,9 +54,22 @@ async def test_what_runs_already_is_said_of_one_and_of_two(bot: Stage) -> None:
 
 async def test_help_lists_what_this_person_may_do(bot: Stage) -> None:
     listed = await bot.engineer.says("/aiec help")
-    assert "/aiec deploy prod v1.2.0" in listed
+    assert "`/aiec deploy prod v1.2.0` bring services to a version" in listed
     assert "*Change production*" in listed
+    assert "\n`/aiec help lock` lock, unlock\n" in listed
+    assert "\n`/aiec help pods` pods, events, top, describe, hpa, endpoints, ingress\n" in listed
+    assert "port-forward" not in listed  # which is refused to all
+    assert len(listed.splitlines()) < 40
+    assert "`/aiec help runbook` " not in await bot.newcomer.says("/aiec help")
     assert "/aiec deploy" not in (await bot.newcomer.says("/aiec help")).replace("/aiec help deploy", "")
+    family = await bot.engineer.says("/aiec help incident")
+    assert family.splitlines()[0] == "*incident*: 16 commands that you may use"
+    assert "`/aiec incident ack #42` say that you are on it: paging stops" in family
+    assert "*incident ack*: say that" in await bot.engineer.says("/aiec help incident ack")
+    assert "`/aiec incident ack" not in await bot.newcomer.says("/aiec help incident")
+    assert "`/aiec unlock prod` free an environment" in await bot.engineer.says("/aiec help lock")
+    assert "did you mean `incident`?" in await bot.engineer.says("/aiec help incidnt")
+    assert "Nothing of `silence` is granted to you" in await bot.newcomer.says("/aiec help silence")
     explained = await bot.engineer.says("/aiec help deploy")
     assert "`/aiec deploy <env> <version> [--service NAME]… [--emergency REASON] [--prune] [--take-ownership] [--dry-run]`" in explained.splitlines()
 

@@ -1,5 +1,6 @@
 """Commands that aiec.yaml names, run in containers; and shells, which are refused."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -189,9 +190,12 @@ async def test_nothing_is_named_unless_aiec_yaml_does(tmp_path: Path) -> None:
         assert "aiec.yaml has no procedure that rotates anything in prod." in await bot.senior.says("/aiec rotate prod jwt-key")
         assert "aiec.yaml has no procedure that switches the database in prod." in await bot.senior.says("/aiec database switch prod")
         assert "a command of `procedures` in aiec.yaml" in await bot.senior.says("/aiec exec -it pod -- sh")
+        assert not re.search("/aiec (help )?(run|rotate|database)\\b", await bot.senior.says("/aiec help"))
 
 
 async def test_who_may_not_is_told(bot: Stage) -> None:
-    for text in ("run prod reindex", "rotate prod jwt-key", "database switch prod"):
+    for text in ("run prod reindex", "rotate prod database-password", "database switch prod"):
+        assert f"`/aiec {text}`" in await bot.senior.says("/aiec help")
+        assert f"`/aiec {text}`" not in await bot.newcomer.says("/aiec help")
         assert "engineer" in await bot.engineer.says(f"/aiec {text}")
     assert not [one for one in bot.slack.messages("devops", "lead") if one.app]
