@@ -213,7 +213,7 @@ class RequestManager:
             if command is None or (command.internal and request.origin.kind not in MACHINES):
                 raise NotFound(f"There is no command {request.command} in this version.")
             arguments = validate(command.arguments, request.arguments, self._choices, command=request.command, examples=command.examples)
-            context = await self._authorise(command, arguments, request)
+            context = await self._decided(command, arguments, request)
             aside = _remembered(command, environment_of(arguments), context)
             match command.does:
                 case Read(run):
@@ -235,6 +235,18 @@ class RequestManager:
                 if await self._store.transaction(lambda tx, error=error: self._put_off(tx, number, request, error)):  # type: ignore[misc]
                     return
         await self._store.transaction(lambda tx: self._finish(tx, number, request, lambda: replace(answer, aside=aside)))
+
+    async def _decided(self, command: Command[Any], arguments: BaseModel, request: Request) -> Context:
+        """Authorises; a defect while deciding is a denial. What a webhook brought is not denied for it: it is kept, and tried again."""
+        try:
+            return await self._authorise(command, arguments, request)
+        except AiecError:
+            raise
+        except Exception as error:
+            if request.origin.kind == "webhook":
+                raise
+            log.exception("request-%s: %s", request.key, request.command)
+            raise Denied("It cannot be decided whether you may do that, so nothing was done.", "Ask again; if it goes on, aiec's log says why.") from error
 
     async def _authorise(self, command: Command[Any], arguments: BaseModel, request: Request) -> Context:
         """Returns the context if the actor may. Whoever cannot be decided on is denied."""

@@ -1,7 +1,9 @@
 """What people get wrong: one clear sentence for the one who did, nothing said to others, nothing changed."""
 
 import pytest
+from sqlalchemy import update
 
+from bot.store.tables import GroupRow
 from sandbox.faults import Fault
 from tests.harness import Stage
 
@@ -31,6 +33,13 @@ async def test_a_mistake_is_told_to_who_made_it_and_to_nobody_else(bot: Stage, t
     assert sentence in await bot.engineer.says(text)
     assert not [message for message in bot.slack.messages("devops", "lead") if message.app]
     assert bot.world.kubernetes.get("Deployment", "aiecommerce", "gateway-production") == before
+
+
+async def test_a_defect_while_deciding_is_a_denial(bot: Stage) -> None:
+    await bot.engineer.says("/aiec status")
+    await bot.bot.store.transaction(lambda tx: tx.session.connection().execute(update(GroupRow).values(members=5)) and None)
+    assert "It cannot be decided whether you may do that, so nothing was done." in await bot.engineer.says("/aiec deploy prod v1.2.0")
+    assert (await bot.events("request.denied"), await bot.events("operation.planned")) == (["engineer"], [])
 
 
 async def test_who_may_not_is_denied_privately_and_recorded(bot: Stage) -> None:
