@@ -52,6 +52,7 @@ async def test_what_was_scaled_is_a_suspect_too(bot: Stage) -> None:
     assert "Roll back op-1" in bot.slack.messages("incidents")[0].buttons
 
 
+@pytest.mark.slow
 async def test_what_somebody_changed_past_the_bot_is_a_suspect_too(bot: Stage) -> None:
     workload = bot.world.kubernetes.get("Deployment", "aiecommerce", GATEWAY)
     workload["spec"]["template"]["spec"]["containers"][0]["image"] = "ghcr.io/aiecommerce/platform/gateway:v1.2.0"

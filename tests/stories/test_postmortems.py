@@ -219,6 +219,7 @@ def direct(bot: Stage, name: str, what: str = "The post-mortem of #1") -> list[s
     return [said(message) for message in bot.slack.messages(f"@{name}") if what in said(message)]
 
 
+@pytest.mark.slow
 async def test_the_owner_is_reminded_before_at_and_after_and_then_the_lead(bot: Stage) -> None:
     await resolved(bot)
     await bot.forward(minutes=24 * 60, step=30 * 60)
@@ -238,6 +239,7 @@ async def test_the_owner_is_reminded_before_at_and_after_and_then_the_lead(bot: 
     assert all(not message.buttons for message in bot.slack.messages("@senior") if "The post-mortem of #1" in said(message))
 
 
+@pytest.mark.slow
 async def test_what_waits_for_him_stands_in_the_overview_and_at_home_until_it_is_published(bot: Stage) -> None:
     await resolved(bot)
     assert "the post-mortem of #1" not in await bot.senior.says("/aiec")  # there is time
@@ -281,6 +283,7 @@ async def test_one_whose_owner_is_not_there_any_more_comes_to_the_lead(bot: Stag
     assert "it is senior's" in direct(bot, "lead")[0]
 
 
+@pytest.mark.slow
 async def test_one_whose_owner_has_a_deactivated_account_comes_to_the_lead_at_once(bot: Stage) -> None:
     await resolved(bot)
     bot.slack.user("senior").deleted = True

@@ -315,7 +315,8 @@ async def test_no_answer_at_all_is_no(scene):
     assert ((await asked.ends())[0], tag(scene)) == (7, "v1.2.0")
 
 
-@pytest.mark.parametrize(("ended_by", "exit_code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("ended_by", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_who_is_ended_later_only_stops_watching_and_gives_back_what_was_his(scene, ended_by, exit_code):
     scene.world.kubernetes.ready_after = 600
     watched = await Terminal.open(scene, "exec", "deploy staging v1.2.1", *ENGINEER, "--yes")
@@ -332,6 +333,7 @@ async def test_who_is_ended_later_only_stops_watching_and_gives_back_what_was_hi
     assert (found["state"], tag(scene)) == ("answered", "v1.2.0")
 
 
+@pytest.mark.slow
 async def test_a_followed_log_streams_until_ctrl_c(scene):
     kubernetes = scene.world.kubernetes
     (pod,) = [pod for pod in kubernetes.pods(STAGING) if pod["metadata"]["name"].startswith("gateway")]
@@ -390,6 +392,7 @@ async def test_what_is_wrong_is_said_with_its_name_or_line_and_nothing_is_done(s
             assert len(out.splitlines()) <= 4 or "wrong.yaml" in said
 
 
+@pytest.mark.slow
 async def test_the_running_bot_says_the_same_of_itself(scene):
     wrong, nowhere = await asyncio.gather(
         scene.aiec("run", AIEC_PORT="http"), scene.aiec("run", AIEC_PORT="0", DATABASE_URL="postgresql://aiec:hidden@127.0.0.1:1/aiec")
@@ -417,6 +420,7 @@ async def test_the_log_is_verified_and_exported_and_another_key_is_noticed(scene
     assert "engine.started" in {event["kind"] for event in events}
 
 
+@pytest.mark.slow
 async def test_a_database_without_a_schema_is_said_to_be_so_and_migrated(scene):
     empty = {"DATABASE_URL": "sqlite:///empty.db"}
     code, out, err = await scene.aiec("audit", "verify", **empty)

@@ -72,6 +72,7 @@ async def test_a_private_incident_is_counted_and_nothing_of_it_is_named(tmp_path
         assert "leaked" not in shown
 
 
+@pytest.mark.slow
 async def test_the_file_comes_in_direct_messages(tmp_path: Path) -> None:
     async with stage(tmp_path) as bot:
         await a_month_with_a_night(bot)
@@ -80,6 +81,7 @@ async def test_the_file_comes_in_direct_messages(tmp_path: Path) -> None:
         assert b"2026-11,MTTA,,240,s," in file.content
 
 
+@pytest.mark.slow
 async def test_the_review_posts_itself_once_with_its_tables_chart_and_file_in_the_thread(tmp_path: Path) -> None:
     async with stage(tmp_path, pictures=True) as bot:
         await a_month_with_a_night(bot)
