@@ -107,7 +107,7 @@ def test_a_killed_bot_comes_back_and_finishes_what_it_had_begun(demo: Demo) -> N
 
     demo.post("clock", advance=3600)
     time_there = demo.get("clock")["now"][11:13]
-    until(lambda: f" since {time_there}:" in _locked_anew(demo), "the lock since an hour later")
+    until(lambda: f"|{time_there}:" in _locked_anew(demo), "the lock since an hour later")
 
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(30) == 0
