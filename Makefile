@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench run lock clean
+.PHONY: demo test suite lint bench run lock clean
 demo: $(VENV)/ready
 	$(BIN)/aiec demo $(if $(HEADLESS),--headless) $(if $(PORT),--port $(PORT)) $(if $(KUBECONFIG_PATH),--kubeconfig $(KUBECONFIG_PATH))
 
-test: $(VENV)/ready lint
-	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/browser
+# Both at once: tests wait now and then for processes that they started.
+test: $(VENV)/ready
+	$(MAKE) --jobs 2 lint suite
 	$(if $(TEST_CHROMIUM),$(BIN)/pytest tests/browser)
+
+suite: $(VENV)/ready
+	$(BIN)/pytest -n 3 --dist worksteal --ignore tests/browser
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

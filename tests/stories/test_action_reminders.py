@@ -129,6 +129,7 @@ async def test_the_lead_hears_nothing_of_what_is_private_and_not_his(bot: Stage)
     assert [said(message) for message in bot.slack.messages("@lead") if "key" in said(message)] == []
 
 
+@pytest.mark.slow
 async def test_once_a_week_what_is_open_is_said_to_all_and_nothing_where_nothing_is(bot: Stage) -> None:
     def digests() -> list[str]:
         return [said(message) for message in bot.slack.messages("incidents") if "of them overdue" in said(message)]

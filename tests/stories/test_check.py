@@ -508,6 +508,7 @@ async def aiec(checked: Checked, *arguments: str) -> subprocess.CompletedProcess
     return await asyncio.to_thread(subprocess.run, call, env=environ, cwd=checked.folder, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 async def test_its_exit_code_and_output_serve_scripts(checked: Checked) -> None:
     ended = await aiec(checked, "--output", "json")
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -147,6 +147,7 @@ async def test_only_what_is_still_ours_is_put_back(bot: Stage) -> None:
     assert "was changed by somebody meanwhile" in bot.last()
 
 
+@pytest.mark.slow
 async def test_an_unhealthy_platform_is_a_failure_and_is_put_back(bot: Stage) -> None:
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     await bot.lead.clicks("Approve")
@@ -234,6 +235,7 @@ async def test_a_cluster_that_falls_silent_half_way_is_waited_for(bot: Stage) ->
     assert "✅ done" in bot.last()
 
 
+@pytest.mark.slow
 async def test_a_token_that_expires_half_way_is_waited_for_and_named(bot: Stage) -> None:
     """What had begun goes on when somebody has renewed it; nothing is put back meanwhile, for nothing could be."""
     await bot.engineer.says("/aiec deploy prod v1.2.0")
@@ -249,6 +251,7 @@ async def test_a_token_that_expires_half_way_is_waited_for_and_named(bot: Stage)
     assert "✅ done" in bot.last()
 
 
+@pytest.mark.slow
 async def test_a_token_that_nobody_renews_ends_it_and_what_was_not_put_back_is_named(bot: Stage) -> None:
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     bot.world.kubernetes.ready_after = 10

@@ -80,6 +80,7 @@ async def test_an_incident_that_owes_none_has_none_until_somebody_asks(bot: Stag
     assert "1 post-mortem is owed" in await bot.engineer.says("/aiec postmortem list")
 
 
+@pytest.mark.slow
 async def test_what_is_written_in_the_form_stands_in_it_and_the_form_holds_it_again(bot: Stage) -> None:
     await resolved(bot)
     await fill(bot, bot.senior, impact="2,300 checkouts failed", lucky="It was a Monday")
@@ -295,6 +296,7 @@ async def test_one_whose_owner_has_a_deactivated_account_comes_to_the_lead_at_on
     assert "is due now" in direct(bot, "engineer")[-1]
 
 
+@pytest.mark.slow
 async def test_a_published_one_is_a_pull_request_also_when_github_is_down_at_first(tmp_path: Path) -> None:
     async with stage(tmp_path, postmortem={"github": {"repository": "aiecommerce/platform", "folder": "docs/postmortems"}}) as bot:
         await resolved(bot)

@@ -34,6 +34,7 @@ async def new_pods_crash(bot: Stage) -> None:
     bot.world.kubernetes.ready_after = 0.2
 
 
+@pytest.mark.slow
 async def test_a_restart_replaces_all_pods_and_is_watched(bot: Stage) -> None:
     before = pods(bot)
     await bot.engineer.says("/aiec restart prod gateway")
