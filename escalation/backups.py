@@ -12,12 +12,12 @@ from sqlmodel import col, select
 from bot.core.config import Config
 from bot.core.operation import Phase
 from bot.core.request import Actor, Origin, Request
-from bot.store.due import NOW, Due, Look
+from bot.store.due import Due, Look
 from bot.store.incident_tables import ScheduleRow
 from bot.store.store import Store
 from bot.store.tables import OperationRow, RequestRow
 from bot.store.transaction import Transaction
-from escalation import own
+from escalation import own, schedule
 
 LATE = timedelta(minutes=30)
 """How much later than planned one may begin: after that it was missed."""
@@ -56,11 +56,12 @@ class BackupManager:
     def __init__(self, store: Store, config: Config, submit: Callable[[Request], Awaitable[int]]) -> None:
         self._store, self._config, self._submit = store, config, submit
         self._jobs = jobs(config)
+        self._later = {job.name: schedule.later(_schedule(job)) for job in self._jobs}
         self._told: dict[str, tuple[str, str]] = {}
 
     def look(self) -> Look:
         told = dict(self._told)
-        return lambda tx: any(not _LATER.any(tx, name=_schedule(job)) or _news(tx, job, told) is not None for job in self._jobs)
+        return lambda tx: any(not self._later[job.name].any(tx) or _news(tx, job, told) is not None for job in self._jobs)
 
     async def update(self, now: datetime) -> bool:
         """Asks for what is due, and says what became of it."""
@@ -92,7 +93,6 @@ class BackupManager:
         return True
 
 
-_LATER = Due(select(ScheduleRow).where(ScheduleRow.name == bindparam("name"), col(ScheduleRow.next_at) > NOW))
 _MINE = Due(select(RequestRow).where(col(RequestRow.key) > bindparam("first"), col(RequestRow.key) < bindparam("last")).order_by(col(RequestRow.key).desc()))
 """The requests whose keys are between these two, the latest first."""
 

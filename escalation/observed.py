@@ -31,13 +31,15 @@ def take(tx: Transaction, config: Config, seen: PagerIncident | PagerEvent, aske
     `asked_at`: when its state was asked for, by our clock; what we have done to it since is not in it.
     """
     row = _page_of(tx, seen)
-    if row is None:
+    if isinstance(seen, PagerEvent):
+        if row is None or row.remote != seen.incident:
+            return _ask_about(tx, seen)
+    elif row is None:
         return _foreign(tx, config, seen)
     if asked_at is not None and (row.lease_until is not None or _settled_since(row, asked_at)):
         return False
-    if row.remote != _number(seen):
-        _renumber(tx, row, seen)
-        return False
+    if isinstance(seen, PagerIncident) and row.remote != seen.id:
+        return _renumber(tx, row, seen)
     before = None if row.incident is None else book.find(tx, row.incident)[1]
     changes = observe(before, _view(row), seen, _levels(tx, config))
     for change in changes:
@@ -67,16 +69,21 @@ def _page_of(tx: Transaction, seen: PagerIncident | PagerEvent) -> PageRow | Non
     return row
 
 
-def _renumber(tx: Transaction, row: PageRow, seen: PagerIncident | PagerEvent) -> None:
+def _ask_about(tx: Transaction, event: PagerEvent) -> bool:
+    """An event of what is not known here tells too little of it, its urgency for one: it is asked for at once."""
+    if event.type == "incident.triggered":
+        schedule.hasten(tx, schedule.RECONCILE)
+    return False
+
+
+def _renumber(tx: Transaction, row: PageRow, seen: PagerIncident) -> bool:
     """A page of ours that is known here by an older number: it was opened anew there, and the answer was lost. One that is over here is resolved there too; one
     that is still wanted finds it by its key with the next try. One that somebody opened again beside the one that rings is for him to answer there."""
-    if isinstance(seen, PagerEvent):
-        if seen.type == "incident.triggered":
-            schedule.hasten(tx, schedule.RECONCILE)
-    elif seen.status != "resolved" and row.status == "resolved":
+    if seen.status != "resolved" and row.status == "resolved":
         row.remote, row.sent_status = seen.id, seen.status
         row.version, row.next_at = row.version + 1, tx.now
         tx.save(row)
+    return False
 
 
 def _view(row: PageRow) -> View:
@@ -300,13 +307,8 @@ def severity_of(config: Config, priority: str | None, urgency: str | None) -> st
     return configured.get(urgency) or next(iter(usual), None)
 
 
-def _foreign(tx: Transaction, config: Config, seen: PagerIncident | PagerEvent) -> bool:
+def _foreign(tx: Transaction, config: Config, seen: PagerIncident) -> bool:
     """Somebody has opened an incident in PagerDuty: it becomes one of ours, with PagerDuty's page as the first."""
-    if isinstance(seen, PagerEvent):
-        # Its urgency is not told: it is asked for at once.
-        if seen.type == "incident.triggered":
-            schedule.hasten(tx, schedule.RECONCILE)
-        return False
     remote = seen.id
     severity = severity_of(config, seen.priority, seen.urgency)
     if severity is None or seen.status == "resolved":

@@ -222,12 +222,17 @@ async def test_a_cluster_that_does_not_answer_while_planning_is_said_and_nothing
     assert not [m for m in bot.slack.messages("devops") if m.app and not m.visible_to]
 
 
-@pytest.mark.slow
-async def test_a_cluster_that_falls_silent_half_way_is_waited_for(bot: Stage) -> None:
+async def _half_way(bot: Stage, status: int) -> str:
+    """A deploy in whose middle the cluster answers with this status alone, until the fault of the name that is returned is cleared."""
     await bot.engineer.says("/aiec deploy prod v1.2.0")
     bot.world.kubernetes.ready_after = 10
     await bot.lead.clicks("Approve")
-    name = bot.world.faults.add(Fault(kind="status", system="kubernetes", status=503))
+    return bot.world.faults.add(Fault(kind="status", system="kubernetes", status=status))
+
+
+@pytest.mark.slow
+async def test_a_cluster_that_falls_silent_half_way_is_waited_for(bot: Stage) -> None:
+    name = await _half_way(bot, 503)
     await bot.forward(40)
     assert "no answer, tries" in bot.last()
     bot.world.faults.clear(name)
@@ -238,10 +243,7 @@ async def test_a_cluster_that_falls_silent_half_way_is_waited_for(bot: Stage) ->
 @pytest.mark.slow
 async def test_a_token_that_expires_half_way_is_waited_for_and_named(bot: Stage) -> None:
     """What had begun goes on when somebody has renewed it; nothing is put back meanwhile, for nothing could be."""
-    await bot.engineer.says("/aiec deploy prod v1.2.0")
-    bot.world.kubernetes.ready_after = 10
-    await bot.lead.clicks("Approve")
-    name = bot.world.faults.add(Fault(kind="status", system="kubernetes", status=401))
+    name = await _half_way(bot, 401)
     await bot.forward(40)
     told = " ".join(bot.last().split())
     assert "tries again: The cluster of prod" in told
@@ -253,10 +255,7 @@ async def test_a_token_that_expires_half_way_is_waited_for_and_named(bot: Stage)
 
 @pytest.mark.slow
 async def test_a_token_that_nobody_renews_ends_it_and_what_was_not_put_back_is_named(bot: Stage) -> None:
-    await bot.engineer.says("/aiec deploy prod v1.2.0")
-    bot.world.kubernetes.ready_after = 10
-    await bot.lead.clicks("Approve")
-    bot.world.faults.add(Fault(kind="status", system="kubernetes", status=401))
+    await _half_way(bot, 401)
     await bot.forward(minutes=40, step=20)
     assert "❌ failed" in bot.last()
     assert "does not accept our credentials" in bot.last()
